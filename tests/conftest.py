@@ -1,0 +1,31 @@
+"""Fixtures for every test: a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from databases import Database, fresh_database, throwaway_server
+from pyelt_provider.embedded.server import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """One embedded PostgreSQL for the whole test process, gone at its end."""
+    with throwaway_server() as running:
+        yield running
+
+
+@pytest.fixture
+def warehouse(server: EmbeddedServer) -> Iterator[Database]:
+    """A fresh, empty database to load."""
+    with fresh_database(server, "warehouse") as database:
+        yield database
+
+
+@pytest.fixture
+def source_database(server: EmbeddedServer) -> Iterator[Database]:
+    """A fresh, empty database which stands for a source system."""
+    with fresh_database(server, "source") as database:
+        yield database

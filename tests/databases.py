@@ -1,0 +1,106 @@
+"""Real databases for tests: one embedded PostgreSQL per test process, and a fresh database for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from pyelt_provider.embedded.server import EmbeddedServer
+
+_numbers = itertools.count(1)
+
+TEST_SETTINGS = {
+    # What a test loads is thrown away with the server, so nothing has to reach the disk.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "128MB",
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of the test server."""
+
+    name: str
+    url: str
+
+    def connect(self) -> Connection:
+        """Return a new session in a transaction of its own; the test closes it, or the end of the test does."""
+        return psycopg2.connect(self.url)
+
+    def rows(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
+        """Return all rows of a query, seen by a session of its own."""
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(query, params)
+            return list(cursor.fetchall())
+
+    def execute(self, statements: str, params: Any = None) -> None:
+        """Run one or more statements and commit."""
+        with contextlib.closing(self.connect()) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(statements, params)
+            connection.commit()
+
+
+@contextlib.contextmanager
+def throwaway_server() -> Iterator[EmbeddedServer]:
+    """Give a running server on files of its own, and take both away at the end, even after kill -9 of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="pyelt-tests-"))
+    folder.chmod(0o755)  # as root, the server runs under another account and has to get in
+    server = EmbeddedServer(folder, extra_settings=TEST_SETTINGS)
+    try:
+        server.start()
+        with _undertaker(server):
+            yield server
+    finally:
+        server.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def fresh_database(server: EmbeddedServer, prefix: str) -> Iterator[Database]:
+    """Give an empty database with a name that no other test has, and drop it afterwards with its sessions."""
+    name = f"{prefix}_{next(_numbers)}"
+    with contextlib.closing(psycopg2.connect(server.url("postgres"))) as maintenance:
+        maintenance.autocommit = True
+        with maintenance.cursor() as cursor:
+            cursor.execute(f'create database "{name}" template template0 strategy file_copy')
+            try:
+                yield Database(name=name, url=server.url(name))
+            finally:
+                cursor.execute(f'drop database if exists "{name}" with (force)')
+
+
+@contextlib.contextmanager
+def _undertaker(server: EmbeddedServer) -> Iterator[None]:
+    # The server survives its parent by design. This small process waits for the test process to end in whatever way
+    # (its end of the pipe closes) and then takes the server and its files away.
+    pid = (server.log.parent / "cluster" / "postmaster.pid").read_text().split()[0]
+    script = 'cat >/dev/null; kill -QUIT "$1" 2>/dev/null; sleep 1; rm -rf "$2" "$3"'
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", script, "sh", pid, str(server.log.parent), str(server.data_folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+    )
+    try:
+        yield
+    finally:
+        watcher.kill()  # all goes well: the caller stops the server itself
+        watcher.wait()
