@@ -1,0 +1,79 @@
+"""A pipe: one source system with its staging tables, validations, mappings, functions, extra SQL and hooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.mapping import EntityMapping, LinkMapping, ValuesetMapping
+from pyelt_provider.model.place import NOWHERE, Place
+from pyelt_provider.model.staging import StagingTable, Validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSource:
+    """A folder of delivered files: local, or an object storage URL that Airflow's ObjectStoragePath understands."""
+
+    path: str
+    conn_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSource:
+    """A source database and the schema that holds its tables."""
+
+    connection: ConnectionRef
+    default_schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseFunction:
+    """A database function to create or replace in the warehouse, from a file of the project."""
+
+    name: str
+    sql: str
+    file: str
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraSql:
+    """SQL that runs once per text and warehouse in the ddl_sor stage (an index, a helper table, a grant)."""
+
+    name: str
+    sql: str
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A Python function of the project as ``package.module:function``, or ``file.py:function`` below the project."""
+
+    target: str
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipe:
+    """One source system; its name is unique in the warehouse and is the `_source_system` of all that it loads."""
+
+    name: str
+    sor_schema: str
+    source: FileSource | DatabaseSource
+    description: str = ""
+    active: bool = True
+    schedule: str | None = None
+    """A name from the pipeline's extra schedules; None means the pipeline's own schedule."""
+    tables: tuple[StagingTable, ...] = ()
+    validations: tuple[Validation, ...] = ()
+    entities: tuple[EntityMapping, ...] = ()
+    links: tuple[LinkMapping, ...] = ()
+    valuesets: tuple[ValuesetMapping, ...] = ()
+    functions: tuple[DatabaseFunction, ...] = ()
+    extra_sql: tuple[ExtraSql, ...] = ()
+    before_sor: tuple[Hook, ...] = ()
+    after_sor: tuple[Hook, ...] = ()
+    place: Place = field(default=NOWHERE, compare=False)
+
+    def table(self, name: str) -> StagingTable:
+        return next(table for table in self.tables if table.name == name)

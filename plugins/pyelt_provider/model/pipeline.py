@@ -1,0 +1,132 @@
+"""A pipeline: one warehouse, its domains, its pipes and its datamarts, and how Airflow is to run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+
+from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.datamart import DatamartModel
+from pyelt_provider.model.domain import Domain, Hub, Link, Valueset
+from pyelt_provider.model.pipe import DatabaseFunction, Pipe
+from pyelt_provider.model.place import NOWHERE, Place
+
+
+class OnErrors(StrEnum):
+    """What a failing mapping does: end the stage at once (throw), or let the others go on and fail at the end (log)."""
+
+    THROW = "throw"
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronSchedule:
+    """A cron text or preset (``@daily``); runs get data intervals in the pipeline's timezone."""
+
+    cron: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimetableSchedule:
+    """A timetable class by its import path, with keyword arguments."""
+
+    import_path: str
+    arguments: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetSchedule:
+    """Runs when all of these assets (by URI or name) were updated."""
+
+    assets: tuple[str, ...]
+
+
+Schedule = CronSchedule | TimetableSchedule | AssetSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailSettings:
+    """Which mails go out, to whom, through which Airflow SMTP connection."""
+
+    to: tuple[str, ...]
+    sender: str | None = None
+    subject: str = ""
+    message: str = ""
+    send_mail_before_run: bool = False
+    send_log_mail_after_run: bool = False
+    conn_id: str = "smtp_default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirflowSettings:
+    """What Airflow needs to know of the pipeline's DAGs and tasks."""
+
+    owner: str = "pyelt"
+    tags: tuple[str, ...] = ()
+    catchup: bool = False
+    max_active_runs: int = 1
+    retries: int = 0
+    retry_delay: timedelta = timedelta(minutes=5)
+    pool: str | None = None
+    execution_timeout: timedelta | None = None
+    dagrun_timeout: timedelta | None = None
+    end_date: date | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPaths:
+    """Folders (templates) that get a file per run, pipe and kind next to Airflow's own log; None writes none."""
+
+    log: str | None = None
+    ddl: str | None = None
+    sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A project as it was read and checked; everything below the config floor works from this alone."""
+
+    name: str
+    warehouse: ConnectionRef
+    description: str = ""
+    schedule: Schedule | None = None
+    schedules: tuple[tuple[str, Schedule], ...] = ()
+    timezone: str = "UTC"
+    start_date: date = date(2026, 1, 1)
+    data_root: str = "."
+    transfer_path: str | None = None
+    create_views: bool = True
+    on_errors: OnErrors = OnErrors.THROW
+    debug: bool = False
+    ask_confirm_on_db_changes: bool = False
+    sys_schema: str = "sys"
+    datamart_schema: str = "dm"
+    email: EmailSettings | None = None
+    airflow: AirflowSettings = AirflowSettings()
+    logs: LogPaths = LogPaths()
+    domains: tuple[Domain, ...] = ()
+    pipes: tuple[Pipe, ...] = ()
+    functions: tuple[DatabaseFunction, ...] = ()
+    datamarts: tuple[DatamartModel, ...] = ()
+    lock_timeout: timedelta = timedelta(minutes=5)
+    work_memory_mb: int = 256
+    """PostgreSQL's work_mem for the statements of a load, in megabytes."""
+    project_folder: str = field(default="", compare=False)
+    place: Place = field(default=NOWHERE, compare=False)
+
+    def pipe(self, name: str) -> Pipe:
+        return next(pipe for pipe in self.pipes if pipe.name == name)
+
+    @property
+    def hubs(self) -> dict[str, Hub]:
+        return {hub.name: hub for domain in self.domains for hub in domain.hubs}
+
+    @property
+    def links(self) -> dict[str, Link]:
+        return {link.name: link for domain in self.domains for link in domain.links}
+
+    @property
+    def valuesets(self) -> dict[str, Valueset]:
+        return {valueset.name: valueset for domain in self.domains for valueset in domain.valuesets}

@@ -1,0 +1,119 @@
+"""The tables of the bookkeeping schema (`sys`): runs, stages, attempts, steps, positions, journal and what waits.
+
+Append or journal only: nothing here overwrites what an earlier run knew, so that a run can be taken back exactly.
+"""
+
+from __future__ import annotations
+
+from pyelt_provider.identifiers import quote
+
+SYS_VERSION = 1
+
+
+def create_bookkeeping(sys_schema: str) -> str:
+    """Return the DDL that makes the bookkeeping tables; every part is safe to run on a warehouse that has them."""
+    s = quote(sys_schema)
+    return f"""
+create schema if not exists {s};
+
+create table if not exists {s}.runs (
+    runid numeric primary key, rundate timestamp, finish_date timestamp, exceptions text,
+    sor_versions text, dv_version text, pyelt_version text);
+alter table {s}.runs
+    add column if not exists pipeline text,
+    add column if not exists dag_id text,
+    add column if not exists dag_run_id text,
+    add column if not exists interval_start timestamp,
+    add column if not exists interval_end timestamp,
+    add column if not exists run_day date,
+    add column if not exists debug boolean not null default false,
+    add column if not exists fingerprint text,
+    add column if not exists git_commit text,
+    add column if not exists overtaken_by numeric;
+create unique index if not exists runs_dag_run on {s}.runs (dag_id, dag_run_id);
+
+create table if not exists {s}.currentversion (
+    schemaname text primary key, version text, date timestamp);
+
+-- One row per run and stage: the outcome that was committed with the data. load_order is given out in commit order
+-- per pipe (a pipe's stages never run at the same time), so it says which of two runs loaded the pipe later.
+create table if not exists {s}.stages (
+    runid numeric not null, stage text not null, pipe text not null, kind text not null,
+    state text not null check (state in ('done', 'to do', 'failed')),
+    attempt integer not null, load_order bigint generated always as identity,
+    fingerprint text not null, finished timestamp not null, seconds double precision not null,
+    numbers jsonb not null default '{{}}',
+    primary key (runid, stage));
+create index if not exists stages_pipe on {s}.stages (pipe, kind, load_order);
+
+-- Written over a second connection while a stage works, so it is seen at once and survives a rollback.
+create table if not exists {s}.attempts (
+    runid numeric not null, stage text not null, attempt integer not null,
+    dag_id text not null, dag_run_id text not null, try_number integer not null,
+    backend_pid integer not null, backend_start timestamptz not null, worker text not null,
+    started timestamp not null, ended timestamp, state text not null check (state in ('running', 'done', 'failed')),
+    doing text, error text,
+    primary key (runid, stage, attempt));
+
+-- Seconds and rows per statement, committed with the data of the attempt.
+create table if not exists {s}.steps (
+    runid numeric not null, stage text not null, attempt integer not null, no integer not null,
+    mapping text not null, schemaname text, tablename text, label text not null, count text, rows bigint,
+    seconds double precision not null,
+    primary key (runid, stage, attempt, no));
+create index if not exists steps_table on {s}.steps (schemaname, tablename, runid);
+
+-- Which staging loads (sor_runid) of which table a mapping has looked at, and in which run it did.
+create table if not exists {s}.positions (
+    pipe text not null, mapping text not null, schemaname text not null, tablename text not null,
+    sor_runid numeric not null, runid numeric not null,
+    primary key (pipe, mapping, schemaname, tablename, sor_runid));
+create index if not exists positions_runid on {s}.positions (runid);
+
+-- What a mapping looked like when it was loaded; a new row only when it changed. The newest (id) counts.
+create table if not exists {s}.mapping_states (
+    id bigint generated always as identity primary key,
+    pipe text not null, mapping text not null, runid numeric not null, stage text not null,
+    fingerprint text not null, key_fingerprint text not null);
+create index if not exists mapping_states_mapping on {s}.mapping_states (pipe, mapping, id);
+
+-- The position of changed_since sources: the greatest value seen, per load.
+create table if not exists {s}.source_positions (
+    pipe text not null, schemaname text not null, tablename text not null, runid numeric not null, position text not null,
+    primary key (pipe, schemaname, tablename, runid));
+
+-- What a run did to rows of earlier runs where no column says it: the values before, restored by taking back.
+create table if not exists {s}.journal (
+    id bigint generated always as identity primary key,
+    runid numeric not null, stage text not null, pipe text not null,
+    schemaname text not null, tablename text not null, row_id bigint not null, before jsonb not null);
+create index if not exists journal_run on {s}.journal (runid, stage);
+create index if not exists journal_table on {s}.journal (schemaname, tablename, runid);
+
+-- Staging rows that one mapping cannot use (a cast that fails); freed_runid says which run could use them again.
+create table if not exists {s}.rejected_rows (
+    id bigint generated always as identity primary key,
+    pipe text not null, mapping text not null, schemaname text not null, tablename text not null,
+    row_id bigint not null, message text not null, runid numeric not null, stage text not null, freed_runid numeric);
+create unique index if not exists rejected_rows_open on {s}.rejected_rows (pipe, mapping, row_id) where freed_runid is null;
+create index if not exists rejected_rows_run on {s}.rejected_rows (runid, stage);
+
+-- Link rows whose reference is not in its hub yet; resolved_runid says which run found it (or saw the row go).
+create table if not exists {s}.waiting_references (
+    id bigint generated always as identity primary key,
+    pipe text not null, mapping text not null, row_id bigint not null, hub text not null, role text not null,
+    missing_bk text not null, runid numeric not null, stage text not null, resolved_runid numeric);
+create index if not exists waiting_references_key on {s}.waiting_references (hub, missing_bk) where resolved_runid is null;
+create unique index if not exists waiting_references_open
+    on {s}.waiting_references (pipe, mapping, row_id, role) where resolved_runid is null;
+create index if not exists waiting_references_run on {s}.waiting_references (runid, stage);
+
+-- Extra SQL runs once per text.
+create table if not exists {s}.extra_sql (
+    digest text primary key, pipe text not null, name text not null, runid numeric not null, date timestamp not null);
+
+-- Mails that went out: once per run, kind and outcome.
+create table if not exists {s}.mails (
+    runid numeric not null, kind text not null, outcome text not null, date timestamp not null,
+    primary key (runid, kind, outcome));
+"""
