@@ -23,7 +23,6 @@ _numbers = itertools.count(1)
 TEST_SETTINGS = {
     # What a test loads is thrown away with the server, so nothing has to reach the disk.
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
     "shared_buffers": "128MB",

@@ -96,8 +96,8 @@ def _candidates() -> Iterator[tuple[Path, str, Path | None]]:
     on_path = shutil.which("pg_ctl")
     if on_path is not None:
         yield Path(on_path).resolve().parent, f"pg_ctl on PATH ({on_path})", None
-    versions = sorted(DEBIAN_FOLDER.glob("[0-9]*"), key=lambda folder: int(folder.name), reverse=True)
-    for version in versions:
+    versions = [folder for folder in DEBIAN_FOLDER.glob("*") if folder.name.isdigit()]
+    for version in sorted(versions, key=lambda folder: int(folder.name), reverse=True):
         yield version / "bin", f"PostgreSQL {version.name} of the system", None
 
 

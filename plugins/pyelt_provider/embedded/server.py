@@ -58,6 +58,10 @@ class EmbeddedServer:
         with self._lock():
             account = server_account()
             files = self._files(account)
+            if files.parent == LAST_RESORT:
+                LAST_RESORT.mkdir(mode=0o755, exist_ok=True)
+            files.mkdir(mode=0o700, exist_ok=True)
+            account.own(files)
             binaries = reachable(find_binaries(), account, files / "binaries")
             memory = self._ensure_cluster(files, binaries, account)
             self._memory = self._ensure_running(files, binaries, account, memory)
@@ -77,6 +81,8 @@ class EmbeddedServer:
         self.stop()
         with self._lock():
             shutil.rmtree(self._files(server_account()), ignore_errors=True)
+            with contextlib.suppress(OSError):
+                LAST_RESORT.rmdir()  # only when nothing else is in it
             self._memory_file.unlink(missing_ok=True)
 
     def url(self, database: str) -> str:
@@ -154,7 +160,8 @@ class EmbeddedServer:
         for attempt in range(1, START_ATTEMPTS + 1):
             port = self._choose_port(memory.port if attempt == 1 else 0)
             write_configuration(cluster, account, port=port, extra=self._extra)
-            command = [binaries.program("pg_ctl"), "start", "-D", cluster, "-l", log, "-w", "-t", str(START_SECONDS)]
+            command: list[str | Path] = [binaries.program("pg_ctl"), "start", "-D", cluster]
+            command += ["-l", log, "-w", "-t", str(START_SECONDS)]
             try:
                 account.run(command, folder=files, log=files / "pg_ctl.log", what="starting PostgreSQL (pg_ctl)")
             except EmbeddedServerError as error:
@@ -195,15 +202,11 @@ class EmbeddedServer:
         return self._memory
 
     def _files(self, account: Account) -> Path:
-        """Return the folder for the server's own files, made and given to the account that runs it."""
+        """Return where the server's own files are, or will be; it belongs to the account that runs the server."""
         files = self.data_folder / "postgres"
         elsewhere = LAST_RESORT / hashlib.sha256(str(self.data_folder.resolve()).encode()).hexdigest()[:16]
         if account.switch and (elsewhere.exists() or not account.may_enter(self.data_folder)):
-            LAST_RESORT.mkdir(mode=0o755, exist_ok=True)
-            files = elsewhere
-        if not files.exists():
-            files.mkdir(mode=0o700)
-            account.own(files)
+            return elsewhere
         return files
 
     @staticmethod
