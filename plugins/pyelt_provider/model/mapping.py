@@ -107,3 +107,6 @@ class ValuesetMapping:
     prefer: str | None = None
     description: str = ""
     place: Place = field(default=NOWHERE, compare=False)
+
+
+Mapping = EntityMapping | LinkMapping | ValuesetMapping

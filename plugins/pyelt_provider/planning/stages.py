@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pyelt_provider.identifiers import TableName
+from pyelt_provider.model.datamart import DatamartModel
 from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline
 
@@ -74,6 +75,8 @@ class Stage:
     fingerprint: str = ""
     pipeline: Pipeline = field(repr=False, compare=False)
     pipe: Pipe | None = field(default=None, repr=False, compare=False)
+    datamarts: tuple[DatamartModel, ...] = field(default=(), repr=False, compare=False)
+    """The models that a ddl_dm or etl_dm stage builds: those of this plan's schedule, in dependency order."""
 
     @property
     def pipe_name(self) -> str:
