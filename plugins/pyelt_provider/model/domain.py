@@ -66,8 +66,10 @@ class Satellite:
 class Hub:
     """A hub, or with `extends` a subtype that lives in its parent's hub table under its own `type`.
 
-    `root` names the hub whose table holds the keys (itself without `extends`). `sources` is the order of pipes by
-    which the view chooses a row when several pipes fill one satellite; empty means the latest.
+    `root` names the hub whose table holds the keys (itself without `extends`). `satellites` are the hub's own and,
+    behind them, those that it inherits from its parents and does not redefine: a satellite's `owner` says whose it is,
+    so tables are made for those with ``satellite.owner == hub.name`` and mappings may fill all of them. `sources` is
+    the order of pipes by which the view chooses a row when several pipes fill one satellite; empty means the latest.
     """
 
     schema: str
