@@ -66,9 +66,9 @@ create index if not exists steps_table on {s}.steps (schemaname, tablename, runi
 -- Which staging loads (sor_runid) of which table a mapping has looked at, and in which run it did.
 create table if not exists {s}.positions (
     pipe text not null, mapping text not null, schemaname text not null, tablename text not null,
-    sor_runid numeric not null, runid numeric not null,
+    sor_runid numeric not null, runid numeric not null, stage text not null,
     primary key (pipe, mapping, schemaname, tablename, sor_runid));
-create index if not exists positions_runid on {s}.positions (runid);
+create index if not exists positions_run on {s}.positions (runid, stage);
 
 -- What a mapping looked like when it was loaded; a new row only when it changed. The newest (id) counts.
 create table if not exists {s}.mapping_states (
@@ -79,7 +79,8 @@ create index if not exists mapping_states_mapping on {s}.mapping_states (pipe, m
 
 -- The position of changed_since sources: the greatest value seen, per load.
 create table if not exists {s}.source_positions (
-    pipe text not null, schemaname text not null, tablename text not null, runid numeric not null, position text not null,
+    pipe text not null, schemaname text not null, tablename text not null,
+    runid numeric not null, position text not null,
     primary key (pipe, schemaname, tablename, runid));
 
 -- What a run did to rows of earlier runs where no column says it: the values before, restored by taking back.
@@ -95,7 +96,8 @@ create table if not exists {s}.rejected_rows (
     id bigint generated always as identity primary key,
     pipe text not null, mapping text not null, schemaname text not null, tablename text not null,
     row_id bigint not null, message text not null, runid numeric not null, stage text not null, freed_runid numeric);
-create unique index if not exists rejected_rows_open on {s}.rejected_rows (pipe, mapping, row_id) where freed_runid is null;
+create unique index if not exists rejected_rows_open
+    on {s}.rejected_rows (pipe, mapping, row_id) where freed_runid is null;
 create index if not exists rejected_rows_run on {s}.rejected_rows (runid, stage);
 
 -- Link rows whose reference is not in its hub yet; resolved_runid says which run found it (or saw the row go).
@@ -103,7 +105,8 @@ create table if not exists {s}.waiting_references (
     id bigint generated always as identity primary key,
     pipe text not null, mapping text not null, row_id bigint not null, hub text not null, role text not null,
     missing_bk text not null, runid numeric not null, stage text not null, resolved_runid numeric);
-create index if not exists waiting_references_key on {s}.waiting_references (hub, missing_bk) where resolved_runid is null;
+create index if not exists waiting_references_key
+    on {s}.waiting_references (hub, missing_bk) where resolved_runid is null;
 create unique index if not exists waiting_references_open
     on {s}.waiting_references (pipe, mapping, row_id, role) where resolved_runid is null;
 create index if not exists waiting_references_run on {s}.waiting_references (runid, stage);
