@@ -1,4 +1,4 @@
-"""The one error family of the project: every error says what, where, why and the way out, and never holds data values."""
+"""The one error family of the project: an error says what, where, why and the way out, and never holds data values."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ class OrderRefused(PyeltError):
 
 class OlderRunOpen(PyeltError):
     """An older run of the same pipe is still open; the task that meets it waits and looks again."""
+
+
+class MappingRefused(PyeltError):
+    """A mapping cannot be loaded as it is written now; the message has its place and the way out."""
 
 
 class StageFailed(PyeltError):

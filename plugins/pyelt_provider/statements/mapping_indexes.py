@@ -1,0 +1,79 @@
+"""Which indexes on staging tables the loads of a pipe need, to find the rows of a few changed keys quickly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyelt_provider.identifiers import TableName, constraint_name, quote
+from pyelt_provider.model.domain import SatelliteKind
+from pyelt_provider.model.mapping import EntityMapping, LinkMapping
+from pyelt_provider.model.pipe import Pipe
+from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.statements.casts import key_expression
+from pyelt_provider.statements.expressions import cannot_fail, identifies, without_alias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingIndex:
+    """An index on business key expressions over the active rows of a staging table; its name says which expressions."""
+
+    table: TableName
+    name: str
+    expressions: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """The statement that makes the index; a literal % stands doubled."""
+        keys = ", ".join(f"({key_expression(expression)})" for expression in self.expressions)
+        return f"create index {quote(self.name)} on {self.table.sql} ({keys}) where _active"
+
+
+def mapping_indexes(pipeline: Pipeline, pipe: Pipe) -> tuple[MappingIndex, ...]:
+    """Return the indexes that ddl_sor makes for the pipe's mappings, each once, in the order of the mappings.
+
+    A mapping needs one when it looks for other active rows of a changed key: it fills satellites, or its hub or link
+    keeps a status. None is made where the staging key says it all (the key column, or that with literals), where a join
+    is involved, or where the expression could fail for some row: that would refuse the row in staging.
+    PostgreSQL may refuse one that is not immutable; then the load reads the whole table instead.
+    """
+    entities = (_entity_index(pipeline, pipe, mapping) for mapping in pipe.entities)
+    links = (_link_index(pipeline, pipe, mapping) for mapping in pipe.links)
+    return tuple(dict.fromkeys(index for found in (*entities, *links) for index in found))
+
+
+def is_only_mapping(pipe: Pipe, mapping: EntityMapping) -> bool:
+    """Return True when no other entity mapping of the pipe loads the same hub."""
+    return sum(other.hub == mapping.hub for other in pipe.entities) == 1
+
+
+def _entity_index(pipeline: Pipeline, pipe: Pipe, mapping: EntityMapping) -> Iterator[MappingIndex]:
+    hub = pipeline.hubs[mapping.hub]
+    keeps_status = any(satellite.kind is SatelliteKind.RECORD_STATUS for satellite in hub.satellites)
+    if mapping.fields or keeps_status:
+        yield from _index(
+            pipe, mapping.source.staging, mapping.source.join, (mapping.bk,), is_only_mapping(pipe, mapping)
+        )
+
+
+def _link_index(pipeline: Pipeline, pipe: Pipe, mapping: LinkMapping) -> Iterator[MappingIndex]:
+    link = pipeline.links[mapping.link]
+    if not mapping.fields and not link.status:
+        return
+    references = tuple(reference.bk for reference in mapping.references if link.driving in (None, reference.role))
+    only = sum(other.link == mapping.link for other in pipe.links) == 1
+    yield from _index(pipe, mapping.source.staging, mapping.source.join, references, only)
+
+
+def _index(
+    pipe: Pipe, staging: str | None, join: str | None, expressions: tuple[str, ...], only: bool
+) -> Iterator[MappingIndex]:
+    if staging is None or join is not None or not all(cannot_fail(expression) for expression in expressions):
+        return
+    table = pipe.table(staging)
+    if only and any(identifies(expression, table.key) for expression in expressions):
+        return
+    bare = tuple(without_alias(expression) for expression in expressions)
+    digest = hashlib.sha256("\x00".join(bare).encode()).hexdigest()[:8]
+    yield MappingIndex(table=table.table, name=constraint_name(table.name, "key", digest), expressions=bare)
