@@ -338,7 +338,7 @@ def valueset_spec(valueset: Valueset) -> TableSpec:
 
 def exceptions_spec(schema: str) -> TableSpec:
     """Return the table of rejected rows of a layer: each stands there once, with the first and last run that saw it."""
-    texts = ("_source_system", "mapping", "schema", "table_name", "message", "key_fields", "fields")
+    texts = ("_source_system", "_stage", "mapping", "schema", "table_name", "message", "key_fields", "fields")
     return TableSpec(
         table=TableName(schema, "_exceptions"),
         columns=(
@@ -370,7 +370,7 @@ def vault_specs(pipeline: Pipeline) -> tuple[TableSpec, ...]:
     return (
         *(exceptions_spec(schema) for schema in schemas),
         *{hub.table: hub_spec(hub) for hub in hubs}.values(),
-        *(satellite_spec(satellite, hub.table) for hub in hubs for satellite in hub.satellites),
+        *(satellite_spec(s, hub.table) for hub in hubs for s in hub.satellites if s.owner == hub.name),
         *(link_spec(link, pipeline) for link in links),
         *(satellite_spec(satellite, link.table) for link in links for satellite in link.satellites),
         *(link_status_spec(link) for link in links if link.status),
