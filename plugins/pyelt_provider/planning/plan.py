@@ -87,7 +87,7 @@ def build_plan(pipeline: Pipeline, schedule_name: str | None) -> Plan:
     ddl_ids = [stage.id for stage in stages]
     last_of_pipe: dict[str, str] = {}
     for pipe in pipes:
-        own = _pipe_stages(pipeline, pipe, vault)
+        own = pipe_stages(pipeline, pipe, vault)
         edges += [Edge(ddl, own[1].id if ddl != "prepare" else own[0].id) for ddl in ddl_ids]
         edges += [Edge(before.id, after.id) for before, after in pairwise(own)]
         stages += own
@@ -143,7 +143,8 @@ def _stage(pipeline: Pipeline, kind: StageKind, layer: Layer, title: str, marks:
     )
 
 
-def _pipe_stages(pipeline: Pipeline, pipe: Pipe, vault: str) -> list[Stage]:
+def pipe_stages(pipeline: Pipeline, pipe: Pipe, vault: str = "") -> list[Stage]:
+    """Return the stages of one pipe in their order; `vault` is the fingerprint of what all pipes share."""
     staging = tuple(Target(table.table, TargetKind.STAGING) for table in pipe.tables)
     staging_names = tuple(target.table for target in staging)
     valuesets, hubs, links = valueset_targets(pipeline, pipe), hub_targets(pipeline, pipe), link_targets(pipeline, pipe)

@@ -1,0 +1,57 @@
+"""The locks that a stage takes at its start, all of them in one global order, so that stages cannot wait in a circle."""
+
+from __future__ import annotations
+
+from pyelt_provider.identifiers import TableName
+from pyelt_provider.planning.run import Run
+from pyelt_provider.planning.stages import Stage, StageKind, TargetKind
+from pyelt_provider.statements.step import Program, Statement
+
+LOADING = (StageKind.ETL_SOR, StageKind.ETL_VALSET, StageKind.ETL_HUBS, StageKind.ETL_LINKS)
+_SHARED_KINDS = (TargetKind.HUB, TargetKind.SATELLITE, TargetKind.LINK, TargetKind.VALUESET)
+
+
+def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
+    """Take the pipe's lock and an advisory lock per table, by name; all are gone when the transaction ends.
+
+    A pipe's loading stages never run at the same time. Tables that pipes share are locked shared; exclusively when
+    something is to be taken back, and while a table of the stage is still empty (its first load drops indexes and keys
+    and makes them anew). `etl_dm` locks its models exclusively.
+    """
+    if stage.kind is StageKind.ETL_DM:
+        yield from _take([target.table for target in stage.writes], exclusive=True)
+        return
+    if stage.kind not in LOADING:
+        return
+    yield Statement(
+        label="wait for the pipe's other stages",
+        sql="select pg_advisory_xact_lock(hashtextextended('pyelt pipe ' || %(pipe)s, 0))",
+        parameters={"pipe": stage.pipe_name},
+    )
+    shared = [target.table for target in stage.writes if target.kind in _SHARED_KINDS]
+    if stage.kind in (StageKind.ETL_HUBS, StageKind.ETL_LINKS):
+        hubs = {hub.table for hub in stage.pipeline.hubs.values()}
+        shared += [table for table in stage.reads if table in hubs]
+    if not shared:
+        return
+    empty = yield Statement(
+        label="look for empty tables",
+        sql=" union all ".join(
+            f"(select 1 where not exists (select from {target.table.sql} limit 1))"
+            for target in stage.writes
+            if target.kind in _SHARED_KINDS
+        )
+        + " limit 1",
+        fetch=True,
+    )
+    yield from _take(sorted(set(shared)), exclusive=exclusive or bool(empty.rows))
+
+
+def _take(tables: list[TableName], *, exclusive: bool) -> Program:
+    function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+    for table in sorted(set(tables)):
+        yield Statement(
+            label="lock exclusively" if exclusive else "lock shared",
+            sql=f"select {function}(hashtextextended('pyelt table ' || %(name)s, 0))",
+            parameters={"name": str(table)},
+        )
