@@ -96,6 +96,14 @@ class EmbeddedServer:
         return self._started().port
 
     @property
+    def process_id(self) -> int:
+        """The process number of the running server; raises EmbeddedServerError when it does not run."""
+        postmaster = running_postmaster(self._cluster(self._files(server_account())))
+        if postmaster is None:
+            raise EmbeddedServerError(f"no PostgreSQL runs on {self.data_folder}; call start() first")
+        return postmaster.process.pid
+
+    @property
     def log(self) -> Path:
         """The server's log file."""
         return self._files(server_account()) / "server.log"

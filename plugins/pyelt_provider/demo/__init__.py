@@ -1,0 +1,1 @@
+"""The demo: PostgreSQL, a whole Airflow and the sample project, started by one command and stopped by Ctrl-C."""
