@@ -1,0 +1,56 @@
+"""`pyelt rewind`: take the newest runs of a pipeline back, so that an older one can be loaded again."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from decimal import Decimal, InvalidOperation
+
+from pyelt_provider.command_line.run_options import add_project, read
+from pyelt_provider.errors import PyeltError
+from pyelt_provider.execution.environment import LocalEnvironment
+from pyelt_provider.execution.rewinding import rewind
+from pyelt_provider.execution.runner import utc_now
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "rewind",
+        help="take back the runs after a run id",
+        description="Take back everything that runs of this pipeline with a greater run id loaded: their rows go, rows that "
+        "they closed are open again. Newest first, one transaction per pipe and run. Datamarts are rebuilt by the next run.",
+        epilog="example: pyelt rewind configs/clinic --to 12.00 --yes",
+    )
+    add_project(parser)
+    parser.add_argument("--to", required=True, metavar="RUNID", help="the last run that stays, such as 12.00")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Take the runs back; returns 0, or raises PyeltError."""
+    pipeline = read(arguments)
+    try:
+        to = Decimal(arguments.to)
+    except InvalidOperation:
+        raise PyeltError(f"--to {arguments.to!r} is not a run id; write it as 12.00 (sys.runs lists them)") from None
+    if not arguments.yes and not _confirmed(to):
+        raise PyeltError("nothing was taken back; answer yes, or give --yes where nobody can answer")
+    count = 0
+    for taken in rewind(pipeline, to, LocalEnvironment(), now=utc_now(), log=logging.getLogger("pyelt.rewind")):
+        count += 1
+        print(f"run {taken.run}, pipe {taken.pipe}: {taken.rows} rows taken back", flush=True)
+    print(
+        f"{pipeline.name} stands at run {to}"
+        if count
+        else f"no run of {pipeline.name} is later than {to}: nothing to take back"
+    )
+    return 0
+
+
+def _confirmed(to: Decimal) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    return input(f"Take back every run after {to}? [y/N] ").strip().lower() in ("y", "yes", "j", "ja")
