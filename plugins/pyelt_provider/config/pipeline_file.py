@@ -9,6 +9,15 @@ from pydantic import Discriminator, Tag
 from pyelt_provider.config.keys import Day, Duration, Keys, Text, chosen_by, described
 
 
+class CronKeys(Keys):
+    """A cron text with a first day of its own."""
+
+    cron: Text = described("Cron text or preset.", example="0 3 1 * *")
+    start_date: Day | None = described(
+        "First day of this schedule, where it is another than the pipeline's.", None, example="2026-01-01"
+    )
+
+
 class TimetableKeys(Keys):
     """A schedule by a timetable class of your own."""
 
@@ -24,9 +33,10 @@ class AssetsKeys(Keys):
 
 ScheduleKeys = Annotated[
     Annotated[Text, Tag("(text)")]
+    | Annotated[CronKeys, Tag("(cron)")]
     | Annotated[TimetableKeys, Tag("(timetable)")]
     | Annotated[AssetsKeys, Tag("(assets)")],
-    Discriminator(chosen_by("(text)", {"timetable": "(timetable)", "assets": "(assets)"})),
+    Discriminator(chosen_by("(text)", {"cron": "(cron)", "timetable": "(timetable)", "assets": "(assets)"})),
 ]
 
 
@@ -68,7 +78,8 @@ class PipelineFile(Keys):
     description: str = described("What the pipeline is for; shown in Airflow.", "", example="Nightly load of the vault")
     schedule: ScheduleKeys | None = described(
         "When runs start: a cron text or preset (@hourly, @daily, @weekly, @monthly, @quarterly, @yearly), "
-        "{timetable: import.path, arguments: {...}}, {assets: [...]}, or null for no schedule. "
+        "{cron: text, start_date: day}, {timetable: import.path, arguments: {...}}, {assets: [...]}, "
+        "or null for no schedule. "
         "Cron texts give data intervals in the pipeline's timezone.",
         None,
         pyelt="schedule_interval",

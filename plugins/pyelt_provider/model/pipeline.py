@@ -22,9 +22,13 @@ class OnErrors(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CronSchedule:
-    """A cron text or preset (``@daily``); runs get data intervals in the pipeline's timezone."""
+    """A cron text or preset (``@daily``); runs get data intervals in the pipeline's timezone.
+
+    `start_date` is the first day of this schedule where it is another than the pipeline's.
+    """
 
     cron: str
+    start_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
