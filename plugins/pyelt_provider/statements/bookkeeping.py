@@ -99,6 +99,8 @@ create table if not exists {s}.rejected_rows (
 create unique index if not exists rejected_rows_open
     on {s}.rejected_rows (pipe, mapping, row_id) where freed_runid is null;
 create index if not exists rejected_rows_run on {s}.rejected_rows (runid, stage);
+create index if not exists rejected_rows_freed
+    on {s}.rejected_rows (freed_runid) where freed_runid is not null;
 
 -- Link rows whose reference is not in its hub yet; resolved_runid says which run found it (or saw the row go).
 create table if not exists {s}.waiting_references (
@@ -110,6 +112,8 @@ create index if not exists waiting_references_key
 create unique index if not exists waiting_references_open
     on {s}.waiting_references (pipe, mapping, row_id, role) where resolved_runid is null;
 create index if not exists waiting_references_run on {s}.waiting_references (runid, stage);
+create index if not exists waiting_references_resolved
+    on {s}.waiting_references (resolved_runid, pipe, mapping) where resolved_runid is not null;
 
 -- Extra SQL runs once per text.
 create table if not exists {s}.extra_sql (
