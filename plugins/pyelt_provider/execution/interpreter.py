@@ -136,7 +136,9 @@ class Interpreter:
         self.records.append(
             StepRecord(label=label, table=table, count=count, rows=rows, seconds=seconds, mapping=mapping)
         )
-        self._log.info("%s: %s%.3f s", what, "" if rows is None else f"{rows} rows {count}, ", seconds)
+        counted = "" if rows is None else f"{rows} rows {count}, "
+        section = mapping or str(table or "")  # for logs that are folded per mapping or table
+        self._log.info("%s: %s%.3f s", what, counted, seconds, extra={"section": section})
         return result
 
     def _execute(self, statement: Statement) -> Result:

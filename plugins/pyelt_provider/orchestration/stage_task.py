@@ -1,0 +1,210 @@
+"""What happens when a task runs: the stage, seen from Airflow. Imported on the worker only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+import psycopg2
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+)
+
+from pyelt_provider.errors import (
+    ConfigError,
+    DdlRefused,
+    DeliveryMissing,
+    IdentifierError,
+    OlderRunOpen,
+    OrderRefused,
+    PyeltError,
+)
+from pyelt_provider.execution.database_errors import safe_message
+from pyelt_provider.execution.outcome import StageOutcome
+from pyelt_provider.execution.runner import RunRequest, run_stage
+from pyelt_provider.identifiers import TableName
+from pyelt_provider.orchestration.airflow_environment import AirflowEnvironment, mask_passwords
+from pyelt_provider.orchestration.assets import asset_name
+from pyelt_provider.orchestration.interruption import Interruption
+from pyelt_provider.orchestration.run_mails import mail_after_run, mail_before_run
+from pyelt_provider.orchestration.run_parameters import Selection
+from pyelt_provider.orchestration.stage_log import SectionedLog, log_outcome, xcom_value
+from pyelt_provider.planning.stages import Stage, StageKind
+
+FAILED_STATES = frozenset({"failed", "upstream_failed"})
+
+ONLY_A_PERSON_CAN_HELP = (DdlRefused, OrderRefused, ConfigError, IdentifierError)
+"""Errors that a retry would meet again. A refused delivery is not among them: a better file may come."""
+
+LOOK_AGAIN = timedelta(seconds=60)
+"""How long a waiting task leaves its worker before it looks again."""
+
+WAIT_FOR_OLDER_RUN = timedelta(hours=24)
+"""How long a task waits for an older run of its pipe before it fails."""
+
+
+class StageTask:
+    """One attempt of one task."""
+
+    def __init__(self, stage: Stage, foundations: tuple[str, ...], context: Any, log: Any) -> None:
+        self._stage = stage
+        self._foundations = foundations
+        self._context = context
+        self._ti = context["ti"]
+        self._log = log
+        self._request = request_of(context)
+        self._environment = AirflowEnvironment(context)
+        self._interruption = Interruption()
+
+    def run(self) -> dict[str, Any]:
+        """Do the stage and return its XCom value; raises Airflow's exceptions for skipped, waiting and failed."""
+        stage = self._stage
+        mask_passwords(stage.pipeline)
+        if reason := Selection.of(self._context["params"]).reason_to_skip(stage):
+            raise AirflowSkipException(reason)
+        self._check_foundations()
+        match stage.kind:
+            case StageKind.PREPARE:
+                outcome = self._do_stage()
+                mail_before_run(stage.pipeline, self._request, outcome.run, self._environment, self._log)
+            case StageKind.CLOSE:
+                outcome = self._close()
+            case _:
+                outcome = self._do_stage()
+        if outcome.failures:
+            self._ti.xcom_push("return_value", xcom_value(outcome))
+            raise AirflowException(_failure_text(stage.id, dict(outcome.failures)))
+        self._tell_assets(outcome)
+        return xcom_value(outcome)
+
+    def kill(self) -> NoReturn:
+        """End the statement that runs now and the task with it."""
+        self._interruption.cancel()
+        raise AirflowException(f"{self._stage.id} was ended by a signal; its transaction is rolled back")
+
+    def _do_stage(self) -> StageOutcome:
+        log = SectionedLog(self._log)
+        with ExitStack() as ending:
+            ending.callback(log.end)
+            ending.enter_context(self._interruption.watched())
+            try:
+                outcome = run_stage(
+                    self._stage, self._request, self._environment, log=log, on_session=self._interruption.watch
+                )
+            except DeliveryMissing as error:
+                self._wait(error, self._patience(error))
+            except OlderRunOpen as error:
+                self._wait(error, WAIT_FOR_OLDER_RUN)
+            except ONLY_A_PERSON_CAN_HELP as error:
+                raise AirflowFailException(str(error)) from None
+            except PyeltError as error:
+                raise AirflowException(str(error)) from None
+            except psycopg2.Error as error:
+                raise AirflowException(f"{self._stage.id}: {safe_message(error)}") from None
+        log_outcome(outcome, self._log)
+        return outcome
+
+    def _close(self) -> StageOutcome:
+        """Close the run, mail, and fail when anything failed, so that the run is red although this task came to run."""
+        failed = self._failed_tasks()
+        pipeline = self._stage.pipeline
+        try:
+            outcome = self._do_stage()
+        except Exception:
+            if self._ti.try_number > self._ti.max_tries:
+                # No warehouse to remember it in, and no further try: better a mail too many than none.
+                failed = {**failed, self._stage.id: "failed"}
+                mail_after_run(pipeline, self._request, None, failed, self._environment, self._log)
+            raise
+        mail_after_run(pipeline, self._request, outcome.run, failed, self._environment, self._log)
+        if not failed:
+            for task, error in outcome.failures:
+                self._log.warning("%s did not end well, but Airflow counts it as done: %s", task, error)
+            return StageOutcome(
+                stage=outcome.stage,
+                run=outcome.run,
+                attempt=outcome.attempt,
+                state=outcome.state,
+                seconds=outcome.seconds,
+                steps=outcome.steps,
+            )
+        self._ti.xcom_push("return_value", xcom_value(outcome))
+        errors = dict(outcome.failures)
+        # No retry: what failed does not mend by looking at it again.
+        raise AirflowFailException(
+            _failure_text("the run", {task: errors.get(task, state) for task, state in failed.items()})
+        )
+
+    def _failed_tasks(self) -> dict[str, str]:
+        states = self._task_states(None)
+        return {
+            task: state for task, state in sorted(states.items()) if state in FAILED_STATES and task != self._stage.id
+        }
+
+    def _check_foundations(self) -> None:
+        if not self._foundations:
+            return
+        states = self._task_states(list(self._foundations))
+        if broken := [task for task in self._foundations if states.get(task) in FAILED_STATES]:
+            raise AirflowFailException(f"{self._stage.id} has nothing to stand on: {', '.join(broken)} failed")
+
+    def _task_states(self, task_ids: list[str] | None) -> Mapping[str, str]:
+        run_id = self._request.dag_run_id
+        states = self._ti.get_task_states(dag_id=self._ti.dag_id, task_ids=task_ids, run_ids=[run_id])
+        return {task: str(getattr(state, "value", state)) for task, state in states.get(run_id, {}).items()}
+
+    def _patience(self, error: DeliveryMissing) -> timedelta:
+        wait_for = getattr(error, "wait_for", None)
+        if isinstance(wait_for, timedelta):
+            return wait_for
+        return max((table.wait_for for table in self._stage.the_pipe.tables), default=timedelta(0))
+
+    def _wait(self, error: PyeltError, patience: timedelta) -> NoReturn:
+        now = datetime.now(UTC)
+        since = self._ti.get_first_reschedule_date(self._context) or self._ti.start_date or now
+        left = since + patience - now
+        if left <= timedelta(0):
+            waited = f" (waited since {since:%Y-%m-%d %H:%M} UTC)" if patience else ""
+            raise AirflowException(f"{error}{waited}") from None
+        self._log.info("%s; looking again in a while, until %s UTC.", error, f"{since + patience:%Y-%m-%d %H:%M}")
+        raise AirflowRescheduleException(now + min(LOOK_AGAIN, left))  # type: ignore[no-untyped-call]
+
+    def _tell_assets(self, outcome: StageOutcome) -> None:
+        stage = self._stage
+        tables = {asset_name(stage.pipeline.warehouse, target.table): target.table for target in stage.writes}
+        for asset in self._context["task"].outlets:
+            table = tables.get(asset.name)
+            if table is not None:
+                self._context["outlet_events"][asset].extra = _event(outcome, table)
+
+
+def request_of(context: Mapping[str, Any]) -> RunRequest:
+    """Return what a run asks for. A run without a data interval stands for the moment at which it was asked for."""
+    dag_run, params, ti = context["dag_run"], context["params"], context["ti"]
+    moment = dag_run.logical_date or dag_run.run_after
+    start = dag_run.data_interval_start or moment
+    return RunRequest(
+        dag_id=ti.dag_id,
+        dag_run_id=ti.run_id,
+        interval_start=start,
+        interval_end=dag_run.data_interval_end or start,
+        try_number=ti.try_number,
+        allow_deletions=bool(params.get("allow_deletions")),
+        allow_ddl=bool(params.get("allow_ddl")),
+        allow_key_change=bool(params.get("allow_key_change")),
+    )
+
+
+def _event(outcome: StageOutcome, table: TableName) -> dict[str, Any]:
+    return {"run": str(outcome.run), "changed_rows": outcome.changed_rows(table), **outcome.numbers.get(str(table), {})}
+
+
+def _failure_text(what: str, failures: Mapping[str, str]) -> str:
+    return "\n".join(
+        [f"{what} failed in {len(failures)} place(s):", *(f"  {name}: {why}" for name, why in failures.items())]
+    )

@@ -1,0 +1,37 @@
+"""One Airflow for all tests of this folder: a home of its own, metadata in SQLite, no examples."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HOME = Path(tempfile.mkdtemp(prefix="pyelt-airflow-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+(HOME / "dags").mkdir()
+# Airflow reads its settings when it is imported, which must not happen before this.
+os.environ |= {
+    "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(HOME / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+    "AIRFLOW__API__BASE_URL": "http://airflow.example.test:8080",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "tests only, but sixty-four bytes long, as the signature asks for it",
+}
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Path:
+    """The home of an Airflow whose metadata database is ready."""
+    from airflow.utils.db import initdb
+
+    initdb()
+    return HOME
