@@ -13,6 +13,7 @@ from pyelt_provider.errors import PyeltError, StageFailed
 from pyelt_provider.execution.database_errors import safe_message
 from pyelt_provider.execution.delivery_steps import copy_delivery, read_columns
 from pyelt_provider.execution.environment import Environment, HookContext
+from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.outcome import StepRecord
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.planning.run import Run
@@ -51,7 +52,7 @@ class HookConnection:
 class Interpreter:
     """Does the steps of one stage inside the transaction of `connection`, and keeps a record of each.
 
-    `announce` is told what is about to be done. Errors come out as StageFailed with the step's label, table and
+    `announce` is told what is about to be done, `files` get every statement and line. Errors come out as StageFailed with the step's label, table and
     mapping, and never with values of the data.
     """
 
@@ -62,6 +63,7 @@ class Interpreter:
         run: Run,
         environment: Environment,
         announce: Callable[[str], None],
+        files: LogFiles,
         log: logging.Logger | logging.LoggerAdapter[Any],
     ) -> None:
         self._connection = connection
@@ -69,6 +71,7 @@ class Interpreter:
         self._run = run
         self._environment = environment
         self._announce = announce
+        self._files = files
         self._log = log
         self._savepoints = 0
         self.records: list[StepRecord] = []
@@ -115,6 +118,7 @@ class Interpreter:
             case Failure():
                 self.failures.append((step.mapping, step.error))
                 self._log.error("%s failed: %s", step.mapping, step.error)
+                self._files.line(f"{step.mapping} failed: {step.error}", self._run.load_time)
                 return Result()
             case Isolated():
                 return self._isolated(step)
@@ -142,6 +146,7 @@ class Interpreter:
         return result
 
     def _execute(self, statement: Statement) -> Result:
+        self._files.statement(statement)
         with self._connection.cursor() as cursor:
             cursor.execute(statement.sql, dict(statement.parameters))
             rows = tuple(cursor.fetchall()) if statement.fetch else ()

@@ -11,6 +11,7 @@ from typing import Any
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.execution.interpreter import Interpreter
+from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.outcome import StepRecord
 from pyelt_provider.execution.runner import Log
 from pyelt_provider.execution.warehouse import session
@@ -76,7 +77,9 @@ def rewind(
 
 def _take_back_pipe(connection: Any, stages: list[Stage], run: Run, environment: Environment, log: Log) -> TakenBack:
     first = next(stage for stage in stages if stage.kind is StageKind.ETL_SOR)
-    interpreter = Interpreter(connection, first, run, environment, lambda what: None, log)
+    interpreter = Interpreter(
+        connection, first, run, environment, lambda what: None, LogFiles(first, run, environment), log
+    )
     for stage in stages:
         interpreter.walk(lock_stage(stage, run, exclusive=True))
     interpreter.walk(take_back(first, run))

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from pyelt_provider.errors import PyeltError, StageFailed
 from pyelt_provider.execution.database_errors import safe_message
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.execution.interpreter import Interpreter
+from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.outcome import StageOutcome, StageState
 from pyelt_provider.execution.run_log import RunKey, RunLog
 from pyelt_provider.execution.warehouse import session
@@ -108,8 +109,9 @@ def run_stage(
             allow_ddl=request.allow_ddl,
             allow_key_change=request.allow_key_change,
         )
+        files = sessions.enter_context(closing(LogFiles(stage, run, environment)))
         interpreter = Interpreter(
-            connection, stage, run, environment, lambda what: run_log.doing(number, stage.id, attempt, what), log
+            connection, stage, run, environment, lambda what: run_log.doing(number, stage.id, attempt, what), files, log
         )
         try:
             _walk(stage, run, interpreter, connection)
@@ -128,6 +130,7 @@ def run_stage(
             reason = str(error) if isinstance(error, PyeltError) else type(error).__name__
             if isinstance(error, psycopg2.Error):
                 reason = safe_message(error)
+            files.line(f"{stage.id} failed: {reason}", now)
             _quietly(connection.rollback)
             _quietly(lambda: run_log.end_attempt(number, stage.id, attempt, "failed", reason, clock()))
             if isinstance(error, psycopg2.Error):
