@@ -41,8 +41,8 @@ FAILED_STATES = frozenset({"failed", "upstream_failed"})
 ONLY_A_PERSON_CAN_HELP = (DdlRefused, OrderRefused, ConfigError, IdentifierError)
 """Errors that a retry would meet again. A refused delivery is not among them: a better file may come."""
 
-LOOK_AGAIN = timedelta(seconds=60)
-"""How long a waiting task leaves its worker before it looks again."""
+LOOK_AGAIN_SOONEST, LOOK_AGAIN_LATEST = timedelta(seconds=5), timedelta(seconds=60)
+"""How long a waiting task leaves its worker before it looks again: the longer it has waited, the longer."""
 
 WAIT_FOR_OLDER_RUN = timedelta(hours=24)
 """How long a task waits for an older run of its pipe before it fails."""
@@ -172,7 +172,8 @@ class StageTask:
             waited = f" (waited since {since:%Y-%m-%d %H:%M} UTC)" if patience else ""
             raise AirflowException(f"{error}{waited}") from None
         self._log.info("%s; looking again in a while, until %s UTC.", error, f"{since + patience:%Y-%m-%d %H:%M}")
-        raise AirflowRescheduleException(now + min(LOOK_AGAIN, left))  # type: ignore[no-untyped-call]
+        pause = min(max(now - since, LOOK_AGAIN_SOONEST), LOOK_AGAIN_LATEST, left)
+        raise AirflowRescheduleException(now + pause)  # type: ignore[no-untyped-call]
 
     def _tell_assets(self, outcome: StageOutcome) -> None:
         stage = self._stage
