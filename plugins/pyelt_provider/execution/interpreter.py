@@ -52,8 +52,8 @@ class HookConnection:
 class Interpreter:
     """Does the steps of one stage inside the transaction of `connection`, and keeps a record of each.
 
-    `announce` is told what is about to be done, `files` get every statement and line. Errors come out as StageFailed with the step's label, table and
-    mapping, and never with values of the data.
+    `announce` is told what is about to be done, `files` get every statement and line. Errors come out as StageFailed
+    with the step's label, table and mapping, and never with values of the data.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Interpreter:
             case Failure():
                 self.failures.append((step.mapping, step.error))
                 self._log.error("%s failed: %s", step.mapping, step.error)
-                self._files.line(f"{step.mapping} failed: {step.error}", self._run.load_time)
+                self._files.line(f"{step.mapping} failed: {step.error}")
                 return Result()
             case Isolated():
                 return self._isolated(step)

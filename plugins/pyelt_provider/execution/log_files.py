@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -34,9 +34,9 @@ class LogFiles:
         }
         self._files: dict[str, TextIO] = {}
 
-    def line(self, text: str, moment: datetime) -> None:
-        """Write a line to the log file."""
-        self._write("log", f"{moment:%Y-%m-%d %H:%M:%S} {text}")
+    def line(self, text: str) -> None:
+        """Write a line to the log file, under the time of this moment (UTC)."""
+        self._write("log", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
 
     def statement(self, statement: Statement) -> None:
         """Write a statement under its label to the sql file, and to the ddl file when it changes a table."""

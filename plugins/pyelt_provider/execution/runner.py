@@ -130,7 +130,7 @@ def run_stage(
             reason = str(error) if isinstance(error, PyeltError) else type(error).__name__
             if isinstance(error, psycopg2.Error):
                 reason = safe_message(error)
-            files.line(f"{stage.id} failed: {reason}", now)
+            files.line(f"{stage.id} failed: {reason}")
             _quietly(connection.rollback)
             _quietly(lambda: run_log.end_attempt(number, stage.id, attempt, "failed", reason, clock()))
             if isinstance(error, psycopg2.Error):

@@ -5,8 +5,10 @@ Reads only columns and journal rows that carry the run's id, so its cost follows
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 
 from pyelt_provider.identifiers import TableName, quote
 from pyelt_provider.planning.plan import pipe_stages
@@ -24,11 +26,30 @@ def take_back(stage: Stage, run: Run) -> Program:
     """
     if stage.kind not in LOADING:
         return
-    own = [s for s in pipe_stages(stage.pipeline, stage.the_pipe) if s.kind in LOADING]
+    own = {s.id: s for s in pipe_stages(stage.pipeline, stage.the_pipe) if s.kind in LOADING}
+    if stage.kind is StageKind.ETL_SOR:
+        yield from _take_back_readers(stage, run, own)
     position = LOADING.index(stage.kind)
-    for later in sorted(own, key=lambda s: -LOADING.index(s.kind)):
+    for later in sorted(own.values(), key=lambda s: -LOADING.index(s.kind)):
         if LOADING.index(later.kind) >= position:
             yield from _take_back_one(later, run)
+
+
+def _take_back_readers(stage: Stage, run: Run, own: dict[str, Stage]) -> Program:
+    """Stages of other runs that looked at this staging load (a run of the dv layer alone) stand on rows that now go."""
+    readers = yield Statement(
+        label="look for other runs that read this load",
+        sql=f"""
+            select distinct runid, stage from {quote(stage.pipeline.sys_schema)}.positions
+            where pipe = %(pipe)s and schemaname = %(schema)s and sor_runid = %(runid)s and runid <> %(runid)s
+            order by runid desc, stage
+        """,
+        parameters={"pipe": stage.pipe_name, "schema": stage.the_pipe.sor_schema, "runid": run.number},
+        fetch=True,
+    )
+    for number, stage_id in readers.rows:
+        if str(stage_id) in own:
+            yield from _take_back_one(own[str(stage_id)], dataclasses.replace(run, number=Decimal(str(number))))
 
 
 def _take_back_one(stage: Stage, run: Run) -> Program:
