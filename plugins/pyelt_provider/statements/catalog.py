@@ -50,6 +50,7 @@ class FoundTable:
     columns: dict[str, FoundColumn] = field(default_factory=dict)
     indexes: tuple[FoundIndex, ...] = ()
     foreign_keys: tuple[FoundForeignKey, ...] = ()
+    comment: str | None = None
 
     @property
     def primary_key(self) -> FoundIndex | None:
@@ -74,7 +75,9 @@ def read_catalog(tables: Iterable[TableName]) -> Routine[Catalog]:
             "schemas": [table.schema for table in wanted],
             "names": [table.name for table in wanted],
         },
-        assumed=tuple(("schema", schema, None, None, None, None) for schema in sorted({t.schema for t in wanted})),
+        assumed=tuple(
+            ("schema", schema, None, None, None, None, None) for schema in sorted({t.schema for t in wanted})
+        ),
         sql="""
 with wanted as (
     select * from unnest(%(schemas)s::text[], %(names)s::text[]) as w (schemaname, tablename)),
@@ -101,10 +104,11 @@ select f.relkind::text, f.schemaname, f.tablename,
      from pg_constraint k
      join pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
      join pg_class t on t.oid = k.confrelid join pg_namespace n on n.oid = t.relnamespace
-     where k.conrelid = f.oid and k.contype = 'f' and cardinality(k.conkey) = 1)
+     where k.conrelid = f.oid and k.contype = 'f' and cardinality(k.conkey) = 1),
+    obj_description(f.oid, 'pg_class')
 from found f
 union all
-select 'schema', w.schemaname, null, null, null, null
+select 'schema', w.schemaname, null, null, null, null, null
 from (select distinct schemaname from wanted) w
 where not exists (select from pg_namespace n where n.nspname = w.schemaname)""",
     )
@@ -115,8 +119,24 @@ where not exists (select from pg_namespace n where n.nspname = w.schemaname)""",
     )
 
 
+def read_schemas(schemas: Iterable[str]) -> Routine[tuple[str, ...]]:
+    """Return those of the schemas that are not there."""
+    wanted = sorted(set(schemas))
+    result = yield Statement(
+        label="look up which schemas are there",
+        fetch=True,
+        parameters={"schemas": wanted},
+        assumed=tuple((schema,) for schema in wanted),
+        sql="""
+select w.name from unnest(%(schemas)s::text[]) as w (name)
+where not exists (select from pg_namespace n where n.nspname = w.name)
+order by w.name""",
+    )
+    return tuple(str(row[0]) for row in result.rows)
+
+
 def _found_table(row: tuple[object, ...]) -> FoundTable:
-    kind, schema, name, columns, indexes, foreign_keys = cast(tuple[str, str, str, Any, Any, Any], row)
+    kind, schema, name, columns, indexes, foreign_keys, comment = cast(tuple[str, str, str, Any, Any, Any, str], row)
     return FoundTable(
         table=TableName(schema, name),
         kind=kind,
@@ -140,4 +160,5 @@ def _found_table(row: tuple[object, ...]) -> FoundTable:
             FoundForeignKey(column=column, references=TableName(to_schema, to_table))
             for column, to_schema, to_table in foreign_keys or ()
         ),
+        comment=comment,
     )

@@ -10,7 +10,7 @@ from pyelt_provider.identifiers import TableName, quote, quote_all
 from pyelt_provider.statements.catalog import Catalog, FoundIndex, FoundTable
 from pyelt_provider.statements.column_types import canonical_type
 from pyelt_provider.statements.step import Statement
-from pyelt_provider.statements.table_creation import add_foreign_key, create_index, create_table
+from pyelt_provider.statements.table_creation import add_foreign_key, create_index, create_schema, create_table
 from pyelt_provider.statements.tables import ColumnSpec, ForeignKeySpec, IndexSpec, TableSpec
 
 
@@ -46,10 +46,7 @@ def changes_for(specs: Iterable[TableSpec], catalog: Catalog, spellings: Mapping
 
     `spellings` gives the database's own names of types that are not PostgreSQL's own.
     """
-    todo: list[Change] = [
-        Change(statement=Statement(label=f"create schema {name}", sql=f"create schema if not exists {quote(name)}"))
-        for name in catalog.missing_schemas
-    ]
+    todo: list[Change] = [Change(statement=create_schema(name)) for name in catalog.missing_schemas]
     refused: list[str] = []
     for spec in specs:
         found = catalog.tables.get(spec.table)

@@ -7,6 +7,11 @@ from pyelt_provider.statements.step import Statement
 from pyelt_provider.statements.tables import ForeignKeySpec, IndexSpec, TableSpec
 
 
+def create_schema(name: str) -> Statement:
+    """Return the statement that makes a schema."""
+    return Statement(label=f"create schema {name}", sql=f"create schema if not exists {quote(name)}")
+
+
 def create_table(spec: TableSpec) -> Statement:
     """Return the statement that makes the table with its primary key and foreign keys, without its indexes."""
     parts = [column.sql for column in spec.columns]
