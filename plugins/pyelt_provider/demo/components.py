@@ -79,6 +79,10 @@ class Components:
 
     def stop(self) -> None:
         """Stop all components and everything that they started; again is safe."""
+        # The scheduler goes first, and alone: its running tasks still need the API server to tell how they ended.
+        scheduler = self._processes.get("scheduler")
+        first = [session for session in self._sessions if scheduler is not None and session.leader == scheduler.pid]
+        end_sessions(first)
         end_sessions(self._sessions)
         for process in self._processes.values():
             process.wait()

@@ -57,6 +57,10 @@ def _speed() -> dict[str, str]:
         # Workers are started beforehand and each takes more than 100 MB; more of them than cores help little.
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        # A worker that misses the end of its task by a moment looks again after this many seconds, its slot idle.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # After a kill, tasks which nobody runs any more are noticed within half a minute and tried again.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     }
