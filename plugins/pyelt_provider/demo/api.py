@@ -95,6 +95,12 @@ class Api:
             if task["state"] == "failed"
         ]
 
+    def is_waiting(self, dag_id: str, task_id: str) -> bool:
+        """Tell whether a task of any run has looked for something in vain and will look again."""
+        path = f"/api/v2/dags/{_quoted(dag_id)}/dagRuns/~/taskInstances"
+        waiting = self._pages(path, "task_instances", {"state": "up_for_reschedule"})
+        return any(task["task_id"] == task_id for task in waiting)
+
     def _tasks(self, run: Run) -> list[dict[str, Any]]:
         path = f"/api/v2/dags/{_quoted(run.dag_id)}/dagRuns/{_quoted(run.run_id)}/taskInstances"
         return list(self._pages(path, "task_instances", {}))

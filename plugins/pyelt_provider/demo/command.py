@@ -13,6 +13,7 @@ from types import FrameType
 import psutil
 
 from pyelt_provider.demo.failure import DemoError
+from pyelt_provider.demo.late_delivery import LateDelivery
 from pyelt_provider.demo.places import PIPELINE, Places, find_places
 from pyelt_provider.demo.progress import Outcome, Screen, follow, wait_for_dags
 from pyelt_provider.demo.settings import USER
@@ -84,7 +85,13 @@ def _load(stack: DemoStack, screen: Screen) -> bool:
         api.unpause(dag_id)
     screen.say(f"The scheduler runs {', '.join(dag_ids)}:")
     began = time.monotonic()
-    outcome = follow(api, dag_ids, task_logs=stack.places.task_logs, screen=screen, check=stack.check)
+    late = LateDelivery(stack.places.data_root, api, screen.say)
+
+    def check() -> None:
+        stack.check()
+        late.look()
+
+    outcome = follow(api, dag_ids, task_logs=stack.places.task_logs, screen=screen, check=check)
     screen.say(f"{len(outcome.runs)} runs, {len(outcome.failed)} of them failed, {time.monotonic() - began:.0f} s\n")
     for line in summary_lines(stack.warehouse_url):
         screen.say(line)

@@ -152,7 +152,7 @@ class DemoStack:
         if marker.exists():
             return
         began = time.monotonic()
-        write_deliveries(self.places.data_root, self.lab_url)
+        write_deliveries(self.places.data_root, self.lab_url, hold_back_late=True)
         marker.touch()
         self._say(f"The sample's deliveries are in {self.places.data_root} ({time.monotonic() - began:.1f} s)")
 
