@@ -349,7 +349,7 @@ def exceptions_spec(schema: str) -> TableSpec:
         ),
         primary_key=("_id",),
         indexes=(
-            IndexSpec(role="row_idx", expression="md5(concat_ws('|', table_name, key_fields))"),
+            IndexSpec(role="row_idx", expression="md5(key_fields)"),
             _BY_RUN,
             IndexSpec(role="last_runid_idx", columns=("_last_runid",)),
         ),
