@@ -3,9 +3,7 @@
 select
     p._id as practitioner_id,
     p.bk as staff_code,
-    s.name,
-    v.omschrijving as specialism,
-    s.name is null as is_external
-from dv.practitioner_hub p
-left join dv.practitioner_sat s on s._id = p._id and s._active
-left join valset.valueset v on v.valueset_naam = 'specialism' and v.code = s.specialism and v._active
+    p.default_name as name,
+    p.specialism_specialism_omschr as specialism,
+    p.default_name is null as is_external
+from dv.practitioner_view p
