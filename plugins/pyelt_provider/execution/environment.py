@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.templates import render_template
@@ -83,8 +83,9 @@ class LocalEnvironment:
         if dialect == "sqlite":
             import sqlite3
 
-            path = unquote(urlsplit(url).path)
-            return SourceDatabase("sqlite", lambda: sqlite3.connect(f"file:{path}?mode=ro", uri=True))
+            # Three or four slashes: always an absolute path; it may hold any character.
+            path = "/" + unquote(urlsplit(url).path).lstrip("/")
+            return SourceDatabase("sqlite", lambda: sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True))
         raise PyeltError(
             f"the source database {ref} is of kind {dialect!r}, which the command line cannot open by itself; "
             "run the stage in Airflow, whose hooks can"

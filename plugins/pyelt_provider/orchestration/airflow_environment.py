@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.environment import (
@@ -63,9 +63,7 @@ class AirflowEnvironment:
                 return LocalEnvironment().source_database(ref)
             connection = airflow_connection(ref)
             path = connection.host or connection.schema or ""
-            return LocalEnvironment().source_database(
-                ConnectionRef(f"sqlite:///{path.lstrip('/')}" if path else "sqlite://")
-            )
+            return LocalEnvironment().source_database(ConnectionRef(f"sqlite:///{quote(path)}"))
         return SourceDatabase(DIALECTS.get(str(kind), str(kind)), _db_api_connect(ref))
 
     def open_file(self, path: str, conn_id: str | None) -> BinaryIO:
