@@ -157,9 +157,10 @@ def pipe_stages(pipeline: Pipeline, pipe: Pipe, vault: str = "") -> list[Stage]:
         vault, pipe.source, pipe.tables, pipe.validations, pipe.before_sor, pipe.after_sor, pipe.active
     )
     ddl = fingerprint(source, mappings, pipe.extra_sql, pipe.functions)
+    checked = fingerprint(mappings, pipe.tables, pipe.validations)
     rows: list[tuple[StageKind, Layer, str, tuple[Target, ...], tuple[TableName, ...], str]] = [
         (StageKind.DDL_SOR, Layer.SOR, "Create and extend the staging tables", (), (), ddl),
-        (StageKind.CHECK_MAPPINGS, Layer.SOR, "Check the mappings against the tables", (), staging_names, mappings),
+        (StageKind.CHECK_MAPPINGS, Layer.SOR, "Check the mappings against the tables", (), staging_names, checked),
         (StageKind.ETL_SOR, Layer.SOR, "Load the source into staging", staging, (), source),
     ]
     if pipe.valuesets:
