@@ -9,6 +9,7 @@ from typing import Any
 import pendulum
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup, TriggerRule
+from airflow.sdk.definitions.param import ParamsDict
 
 from pyelt_provider.model.pipeline import CronSchedule, OnErrors, Pipeline
 from pyelt_provider.orchestration.assets import TableAssets
@@ -48,7 +49,6 @@ def build_dag(plan: Plan) -> DAG:
         max_active_runs=settings.max_active_runs,
         dagrun_timeout=settings.dagrun_timeout,
         tags=list(settings.tags),
-        params=run_parameters(plan),
         default_args=_default_arguments(pipeline),
     )
     groups = _Groups(dag, plan)
@@ -76,6 +76,10 @@ def build_dag(plan: Plan) -> DAG:
             upstreams.append(gate)
         if upstreams:
             tasks[stage.id].set_upstream(upstreams)
+    # Last, because every task that is made copies the parameters that the DAG has by then, in depth; a task finds them
+    # in its DAG all the same. Not through the attribute's check, which costs a quarter of all the rest: Airflow does
+    # it again when it takes up the DAG.
+    object.__setattr__(dag, "params", ParamsDict(run_parameters(plan)))
     return dag
 
 
