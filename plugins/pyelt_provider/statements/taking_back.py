@@ -179,14 +179,17 @@ def _unused_keys(target: Target, known: dict[str, object]) -> Program:
 
 
 def _journal(stage: Stage, known: dict[str, object]) -> Program:
-    """Put marked rows back to the values of before; the oldest entry of a row counts."""
+    """Put marked rows back to the values of before; the oldest entry of a row counts.
+
+    A satellite has several rows with one `_id`: there the entry's `@key` holds the rest of the row's key.
+    """
     s = quote(stage.pipeline.sys_schema)
     found = yield Statement(
         label="look for marked rows",
         sql=f"""
             select distinct j.schemaname, j.tablename, key
             from {s}.journal as j, lateral jsonb_object_keys(j.before) as key
-            where (j.runid, j.stage) = (%(runid)s, %(stage)s)
+            where (j.runid, j.stage) = (%(runid)s, %(stage)s) and key <> '@key'
             order by 1, 2, 3
         """,
         parameters=known,
@@ -201,11 +204,11 @@ def _journal(stage: Stage, known: dict[str, object]) -> Program:
                 label=f"restore {name}",
                 sql=f"""
                     update {table.sql} as t set {quote(name)} = (jsonb_populate_record(null::{table.sql}, j.before)).{quote(name)}
-                    from (select distinct on (row_id) row_id, before from {s}.journal
+                    from (select distinct on (row_id, before -> '@key') row_id, before from {s}.journal
                           where (runid, stage) = (%(runid)s, %(stage)s) and before ? %(name)s
                             and (schemaname, tablename) = (%(schema)s, %(table)s)
-                          order by row_id, id) as j
-                    where t._id = j.row_id
+                          order by row_id, before -> '@key', id) as j
+                    where t._id = j.row_id and (not before ? '@key' or to_jsonb(t) @> (before -> '@key'))
                 """,
                 parameters={**known, "name": name, "schema": table.schema, "table": table.name},
                 table=table,
