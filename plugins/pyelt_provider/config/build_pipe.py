@@ -1,0 +1,203 @@
+"""pipes/*.yaml -> Pipe: its source, its functions, extra SQL and hooks; staging and mappings come from their modules."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from pyelt_provider.config.build_mappings import MappingNames, build_entities, build_links, build_valuesets
+from pyelt_provider.config.build_staging import build_validations, fk_column
+from pyelt_provider.config.pipe_context import PipeContext
+from pyelt_provider.config.shapes import MISSING
+from pyelt_provider.config.spots import Cursor, Spot, nearest
+from pyelt_provider.config.sql_text import function_names
+from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.mapping import EntityMapping, LinkMapping
+from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
+from pyelt_provider.model.staging import StagingTable
+
+
+def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedules: list[str]) -> Pipe:
+    """Return the pipe; its staging tables and the vault must be in the context already."""
+    content, cursor = pipe.content, pipe.cursor
+    if content.schedule is not None and content.schedule not in schedules:
+        at = cursor / "schedule"
+        mend = nearest(content.schedule, schedules)
+        if not schedules:
+            mend = "name it under schedules: in pipeline.yaml, such as schedules: {monthly: 0 3 1 * *}"
+        at.wrong(f"there is no schedule {content.schedule!r}", mend)
+    names = MappingNames()
+    entities = build_entities(pipe, names)
+    links = build_links(pipe, entities, names)
+    valuesets = build_valuesets(pipe, names)
+    return Pipe(
+        name=pipe.name,
+        sor_schema=pipe.sor_schema,
+        source=_source(pipe),
+        description=content.description,
+        active=content.active,
+        schedule=content.schedule,
+        tables=tuple(_with_fk_columns(staging, entities, links, pipe) for staging in pipe.stagings.values()),
+        validations=build_validations(pipe),
+        entities=entities,
+        links=links,
+        valuesets=valuesets,
+        functions=_functions(pipe, functions),
+        extra_sql=_extra_sql(pipe),
+        before_sor=_hooks(content.before_sor, cursor / "before_sor", pipe.folder),
+        after_sor=_hooks(content.after_sor, cursor / "after_sor", pipe.folder),
+        place=cursor.place,
+    )
+
+
+def _source(pipe: PipeContext) -> FileSource | DatabaseSource:
+    content, cursor = pipe.content, pipe.cursor
+    if content.source_connection is not None:
+        for name in ("source_path", "source_conn_id"):
+            if getattr(content, name) is not None:
+                what = f"the pipe has source_connection (a database), so {name!r} has no effect"
+                (cursor / name).wrong(what, "leave one out; files and tables are pipes of their own")
+        check_connection(content.source_connection, cursor / "source_connection")
+        return DatabaseSource(
+            connection=ConnectionRef(content.source_connection), default_schema=content.default_schema
+        )
+    if content.default_schema is not None and "source_connection" not in cursor.spot.removed:
+        what = "'default_schema' has no effect without a source database"
+        (cursor / "default_schema").wrong(what, "give the pipe a source_connection, or leave it out")
+    if content.source_conn_id is not None and "://" not in (content.source_path or ""):
+        what = "'source_conn_id' has no effect on a local folder"
+        (cursor / "source_conn_id").wrong(
+            what, "leave it out, or write source_path as a URL such as s3://bucket/folder"
+        )
+    return FileSource(path=content.source_path or ".", conn_id=content.source_conn_id)
+
+
+def check_connection(text: str, cursor: Cursor, scheme: str = "") -> None:
+    """Report a text that is neither a connection id nor a URL (of the scheme); the text itself is not shown."""
+    if text == MISSING:
+        return
+    if "://" not in text:
+        if not re.fullmatch(r"[\w.\-]+", text):
+            cursor.wrong(
+                "this is neither a connection id nor a URL", "such as dwh, or postgresql://user:password@host/db"
+            )
+    elif scheme and not text.startswith((f"{scheme}://", f"{scheme}+", "postgres://")):
+        cursor.wrong(
+            f"this is the URL of another kind of database than {scheme}", f"write {scheme}://user:password@host/db"
+        )
+
+
+def _with_fk_columns(
+    staging: StagingTable, entities: tuple[EntityMapping, ...], links: tuple[LinkMapping, ...], pipe: PipeContext
+) -> StagingTable:
+    if not pipe.always_fk_columns:
+        return staging
+    targets = [item.hub for item in entities if item.source.staging == staging.name and item.hub in pipe.vault.hubs]
+    targets += [item.link for item in links if item.source.staging == staging.name and item.link in pipe.vault.links]
+    columns = {fk_column(target, pipe): target for target in targets}
+    return replace(staging, fk_columns=tuple((columns | dict(staging.fk_columns)).items()))
+
+
+def _functions(pipe: PipeContext, known: dict[str, DatabaseFunction]) -> tuple[DatabaseFunction, ...]:
+    found = []
+    for index, file in enumerate(pipe.content.functions):
+        name = file.removeprefix("functions/")
+        if name in known:
+            found.append(known[name])
+        else:
+            (pipe.cursor / "functions" / index).unknown("file in functions/", name, known)
+    return tuple(found)
+
+
+def build_function(name: str, file: str, text: str, cursor: Cursor) -> DatabaseFunction:
+    """Return the database function of a file; report a file that does not create exactly one."""
+    names = function_names(text)
+    if len(names) != 1:
+        what = "the file creates no function" if not names else f"the file creates {len(names)} functions"
+        cursor.wrong(what, "write one: create or replace function ...")
+    return DatabaseFunction(name=names[0] if names else name, sql=text.strip(), file=file, place=cursor.place)
+
+
+def _extra_sql(pipe: PipeContext) -> tuple[ExtraSql, ...]:
+    found: dict[str, ExtraSql] = {}
+    for index, written in enumerate(pipe.content.extra_sql):
+        cursor = pipe.cursor / "extra_sql" / index
+        if (written.sql is None) == (written.file is None) and not cursor.spot.removed:
+            cursor.wrong("extra SQL is given by exactly one of sql and file", "write sql: or file:")
+        if written.name in found and written.name != MISSING:
+            (cursor / "name").wrong(f"another extra SQL is named {written.name!r} already", "rename one of them")
+        sql = written.sql or ""
+        if written.file is not None:
+            sql = _text_of(written.file, cursor / "file", pipe.folder)
+        found[written.name] = ExtraSql(name=written.name, sql=sql, place=cursor.place)
+    return tuple(found.values())
+
+
+def _text_of(name: str, cursor: Cursor, folder: Path | None) -> str:
+    path = project_file(name, cursor, folder)
+    if path is None:
+        return ""
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        cursor.wrong(f"the file {name} cannot be read as UTF-8 text", "check its permissions and its encoding")
+        return ""
+
+
+def project_file(name: str, cursor: Cursor, folder: Path | None) -> Path | None:
+    """Return a file below the project folder; report one that is not there, with the nearest that is."""
+    if folder is None:
+        cursor.wrong(
+            f"the file {name!r} cannot be found: the config stands in no folder", "give folder= where it stands"
+        )
+        return None
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        cursor.wrong(f"the file {name!r} is outside the project folder", "put it into the project folder")
+        return None
+    if not path.is_file():
+        near = [str(p.relative_to(folder)) for p in sorted(folder.rglob(f"*{path.suffix}")) if p.is_file()][:200]
+        cursor.unknown("file", name, near)
+        return None
+    return path
+
+
+def _hooks(targets: list[str], above: Cursor, folder: Path | None) -> tuple[Hook, ...]:
+    hooks = []
+    for index, target in enumerate(targets):
+        cursor = above / index
+        module, colon, function = target.rpartition(":")
+        if not colon or not function.isidentifier():
+            cursor.wrong(f"{target!r} does not name a function", "write file.py:function or package.module:function")
+        elif module.endswith(".py"):
+            path = project_file(module, cursor, folder)
+            if path is not None:
+                _check_function(path, module, function, cursor)
+        elif not all(part.isidentifier() for part in module.split(".")):
+            cursor.wrong(f"{module!r} is not the name of a module", "write file.py:function or package.module:function")
+        hooks.append(Hook(target=target, place=cursor.place))
+    return tuple(hooks)
+
+
+def _check_function(path: Path, file: str, function: str, cursor: Cursor) -> None:
+    """Report a Python file that is broken or does not define the function; the file is not executed."""
+    try:
+        tree = ast.parse(path.read_bytes(), filename=file)
+    except SyntaxError as error:
+        at = Cursor(file, Spot(error.lineno or 1), "", cursor.problems)
+        at.wrong(f"this is not Python: {error.msg}", "mend the line")
+        return
+    names: list[str] = []
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.FunctionDef(name=name)
+                | ast.alias(asname=str(name))
+                | ast.alias(name=name)
+                | ast.Name(id=name, ctx=ast.Store())
+            ):
+                names.append(name)
+    if function not in names:
+        cursor.unknown(f"function in {file}", function, [n.name for n in tree.body if isinstance(n, ast.FunctionDef)])

@@ -1,0 +1,230 @@
+"""The `sor:` and `validations:` of a pipe's file -> staging tables, their sources and their validations."""
+
+from __future__ import annotations
+
+import codecs
+
+from pyelt_provider.config import pipe_file as keys
+from pyelt_provider.config.environment_text import with_environment
+from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits
+from pyelt_provider.config.pipe_context import PipeContext
+from pyelt_provider.config.shapes import MISSING
+from pyelt_provider.config.spots import Cursor
+from pyelt_provider.identifiers import checked, hub_table, link_table
+from pyelt_provider.model.domain import Hub
+from pyelt_provider.model.staging import (
+    CsvFile,
+    DeletionLimit,
+    Delivery,
+    FixedColumn,
+    FixedWidthFile,
+    Source,
+    SourceQuery,
+    SourceTable,
+    StagingTable,
+    Validation,
+)
+
+_KINDS = ("csv", "fixed_width", "table", "query")
+_MEANT_FOR = {
+    "filter": ("table",),
+    "delimiter": ("csv",),
+    "quote": ("csv",),
+    "escape": ("csv",),
+    "null": ("csv",),
+    "header": ("csv",),
+    "encoding": ("csv", "fixed_width"),
+    "strip": ("fixed_width",),
+    "skip_lines": ("fixed_width",),
+    "wait_for": ("csv", "fixed_width"),
+    "changed_since": ("table", "query"),
+    "columns": ("csv", "fixed_width", "table"),
+}
+
+
+def build_stagings(pipe: PipeContext) -> None:
+    """Fill the pipe's staging tables and take their names in the warehouse."""
+    for name, written in pipe.content.sor.items():
+        cursor = pipe.cursor / "sor" / name
+        content = with_environment(written, cursor, pipe.environment)
+        for suffix, stem in (("", name), ("_temp", _stem(name)), ("_temp_hash", _stem(name))):
+            what = f"{stem}{suffix} of pipe {pipe.name}"
+            pipe.names.claim(cursor, what, pipe.sor_schema, _with_suffix, stem, suffix)
+        source = _source(content, cursor, pipe)
+        names = _column_names(content)
+        for column in names:
+            column_fits(cursor / "columns", column, STAGING_COLUMNS, "staging table")
+        for index, column in enumerate(content.key):
+            at = cursor / "key" / index
+            if column in content.key[:index]:
+                at.wrong(f"the key has {column!r} twice", "leave one out")
+            elif names and column != MISSING and column not in names and "columns" not in cursor.spot.removed:
+                at.unknown("column", column, names)
+            elif not names and column != MISSING:
+                column_fits(at, column, STAGING_COLUMNS, "staging table")
+        _deliveries(content, cursor)
+        limits = content.limits or keys.LimitsKeys.model_validate({})
+        pipe.stagings[name] = StagingTable(
+            schema=pipe.sor_schema,
+            name=name,
+            source=source,
+            key=tuple(content.key),
+            delivery=Delivery(content.delivery),
+            columns=names,
+            deleted_when=content.deleted_when,
+            changed_since=content.changed_since,
+            limit=DeletionLimit(
+                share=limits.delete_share, minimum_rows=limits.minimum_rows, allow_empty=limits.allow_empty
+            ),
+            wait_for=content.wait_for,
+            fk_columns=_fk_columns(content, cursor, names, pipe),
+            description=content.description,
+            place=cursor.place,
+        )
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix("_hstage")
+
+
+def _with_suffix(stem: str, suffix: str) -> str:
+    return checked(stem + suffix)
+
+
+def _column_names(content: keys.SorKeys) -> tuple[str, ...]:
+    return tuple(content.columns)
+
+
+def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
+    given = [kind for kind in _KINDS if getattr(content, kind) is not None]
+    if len(given) != 1 and not cursor.spot.removed & {*_KINDS}:
+        what = "it does not say where the rows come from" if not given else f"it has {' and '.join(given)}"
+        if given or not cursor.spot.removed:
+            cursor.wrong(what, "give exactly one of csv, fixed_width, table and query")
+    kind = given[0] if given else "csv"
+    if given:
+        _check_kind(content, kind, cursor, pipe)
+    columns = content.columns if isinstance(content.columns, list) else []
+    if isinstance(content.columns, list):
+        for index, name in enumerate(columns):
+            if name in columns[:index]:
+                (cursor / "columns" / index).wrong(f"the column {name!r} stands twice", "leave one out")
+    match kind:
+        case "fixed_width":
+            places = content.columns if isinstance(content.columns, dict) else {}
+            return FixedWidthFile(
+                path=content.fixed_width or "",
+                columns=tuple(FixedColumn(name=n, start=place[0], width=place[1]) for n, place in places.items()),
+                encoding=content.encoding,
+                skip_lines=content.skip_lines,
+                strip=content.strip,
+            )
+        case "table":
+            schema, _, name = (content.table or "").rpartition(".")
+            return SourceTable(name=name, schema=schema or None, columns=tuple(columns), filter=content.filter)
+        case "query":
+            return SourceQuery(sql=content.query or "")
+        case _:
+            return CsvFile(
+                path=content.csv or "",
+                delimiter=content.delimiter,
+                quote=content.quote,
+                escape=content.escape,
+                encoding=content.encoding,
+                header=content.header,
+                names=tuple(columns),
+                null=content.null,
+            )
+
+
+def _check_kind(content: keys.SorKeys, kind: str, cursor: Cursor, pipe: PipeContext) -> None:
+    is_database = kind in ("table", "query")
+    if is_database and not pipe.is_database and "source_connection" not in pipe.cursor.spot.removed:
+        (cursor / kind).wrong("the pipe has no source database", "give the pipe a source_connection")
+    if not is_database and pipe.is_database:
+        what = "the pipe reads a database, this is a file"
+        (cursor / kind).wrong(what, "put files into a pipe of their own, without source_connection")
+    for name, kinds in _MEANT_FOR.items():
+        if name in content.model_fields_set and kind not in kinds:
+            (cursor / name).wrong(
+                f"{name!r} has no effect with {kind!r}", f"it goes with {' and '.join(kinds)}: leave it out"
+            )
+    if (
+        kind == "fixed_width"
+        and not isinstance(content.columns, dict | type(None))
+        and "columns" not in cursor.spot.removed
+    ):
+        at = cursor / "columns" if "columns" in content.model_fields_set else cursor
+        at.wrong("a fixed width file needs the places of its columns", "columns: {factuurnummer: [1, 10], ...}")
+    if kind in ("csv", "table") and isinstance(content.columns, dict):
+        (cursor / "columns").wrong(f"places of columns do not go with {kind!r}", "write a list of names")
+    if kind == "csv" and not content.header and not content.columns and "columns" not in cursor.spot.removed:
+        (cursor / "header").wrong("a file without header says no names", "name the columns: columns: [a, b]")
+    if kind == "csv" and content.delimiter == content.quote:
+        (cursor / "delimiter").wrong("delimiter and quote are the same", "choose two different characters")
+    if kind in ("csv", "fixed_width"):
+        try:
+            codecs.lookup(content.encoding)
+        except LookupError:
+            mend = "such as utf-8, iso-8859-1 or windows-1252"
+            (cursor / "encoding").wrong(f"there is no encoding {content.encoding!r}", mend)
+
+
+def _deliveries(content: keys.SorKeys, cursor: Cursor) -> None:
+    if content.delivery == "delta":
+        if content.limits is not None:
+            what = "'limits' go for full deliveries; a delta delivery deletes nothing by being short"
+            (cursor / "limits").wrong(what, "leave it out, or write delivery: full")
+        return
+    for name in ("deleted_when", "changed_since"):
+        if getattr(content, name) is not None and "delivery" not in cursor.spot.removed:
+            what = f"{name!r} has no effect with a full delivery, in which a missing row was deleted"
+            (cursor / name).wrong(what, "write delivery: delta, or leave it out")
+
+
+def _fk_columns(
+    content: keys.SorKeys, cursor: Cursor, names: tuple[str, ...], pipe: PipeContext
+) -> tuple[tuple[str, str], ...]:
+    for column, target in content.fk_columns.items():
+        at = cursor / "fk_columns" / column
+        pipe.vault.hub_or_link(target, at)
+        if column in names:
+            at.wrong(f"the source has a column {column!r} too", "give it another name")
+        column_fits(at, column, STAGING_COLUMNS, "staging table")
+    return tuple(content.fk_columns.items())
+
+
+def fk_column(entity: str, pipe: PipeContext) -> str:
+    """Return PyELT's name of the staging column with the _id of a mapping's hub or link: ``fk_{type}{table}``."""
+    hub = pipe.vault.hubs.get(entity)
+    if hub is None:
+        return f"fk_{link_table(entity)}"
+    return f"fk_{_subtype(hub)}{hub_table(hub.root)}"
+
+
+def _subtype(hub: Hub) -> str:
+    return hub.type if hub.root != hub.name else ""
+
+
+def build_validations(pipe: PipeContext) -> tuple[Validation, ...]:
+    """Return the validations of the pipe's file."""
+    validations = []
+    for index, written in enumerate(pipe.content.validations):
+        cursor = pipe.cursor / "validations" / index
+        staging = pipe.staging(written.table, cursor / "table")
+        if (written.when is None) == (written.unique is None) and not cursor.spot.removed & {"when", "unique"}:
+            what = "it has both when and unique" if written.when else "it has neither when nor unique"
+            cursor.wrong(what, "give exactly one of them")
+        for position, column in enumerate(written.unique or ()):
+            if staging is not None and staging.columns and column not in staging.columns:
+                (cursor / "unique" / position).unknown(f"column of {staging.name}", column, staging.columns)
+        validations.append(
+            Validation(
+                table=written.table,
+                message=written.message,
+                when=written.when,
+                unique=tuple(written.unique or ()),
+                place=cursor.place,
+            )
+        )
+    return tuple(validations)

@@ -1,0 +1,39 @@
+"""Which texts are types of PostgreSQL, so that a typing error shows when the config is read."""
+
+from __future__ import annotations
+
+import re
+
+from pyelt_provider.config.spots import Cursor, nearest
+
+_NAMES = """
+    bigint int8 bigserial serial8 bit varbit boolean bool box bytea character char varchar cidr circle date float4
+    float8 inet integer int int4 interval json jsonb line lseg macaddr macaddr8 money numeric decimal path point
+    polygon real smallint int2 smallserial serial text time timetz timestamp timestamptz tsquery tsvector uuid xml
+    int4range int8range numrange tsrange tstzrange daterange int4multirange int8multirange nummultirange
+    tsmultirange tstzmultirange datemultirange jsonpath citext hstore ltree geometry geography vector name oid
+"""
+_TYPES = frozenset(_NAMES.split())
+_PHRASES = {
+    "bit varying",
+    "character varying",
+    "double precision",
+    "time without time zone",
+    "time with time zone",
+    "timestamp without time zone",
+    "timestamp with time zone",
+}
+
+
+def check_type(cursor: Cursor, type_text: str) -> None:
+    """Report a type that PostgreSQL does not know; a type of one's own is written with its schema."""
+    bare = re.sub(r"\([\d\s,]*\)", " ", re.sub(r"(\s*\[\d*\])+\s*$", "", type_text.strip())).lower()
+    bare = " ".join(bare.split())
+    if bare in _TYPES or bare in _PHRASES or bare.startswith("interval "):
+        return
+    if re.fullmatch(r'("[^"]+"|[a-z_][\w$]*)\.("[^"]+"|[a-z_][\w$]*)', bare):
+        return
+    mend = nearest(bare, sorted(_TYPES | _PHRASES))
+    mend = mend if mend.startswith("did") else ""
+    what = f"PostgreSQL has no type {type_text!r}"
+    cursor.wrong(what, f"{mend} " * bool(mend) + "a type of your own is written with its schema (public.my_type)")

@@ -1,0 +1,44 @@
+"""``${VAR}`` and ``${VAR:-default}`` in paths and connection texts, filled from the environment of the process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from pyelt_provider.config.spots import Cursor
+
+_PLACE = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def with_environment(keys: Model, cursor: Cursor, environment: Mapping[str, str]) -> Model:
+    """Return the keys with every ``${VAR}`` in those of them that may have one filled in; unset ones are reported."""
+    changes: dict[str, Any] = {}
+    for field_name, field in type(keys).model_fields.items():
+        extra, value = field.json_schema_extra, getattr(keys, field_name)
+        if isinstance(extra, dict) and extra.get("environment") and isinstance(value, str) and "${" in value:
+            changes[field_name] = expanded(value, cursor / (field.alias or field_name), environment)
+    return keys.model_copy(update=changes) if changes else keys
+
+
+def expanded(text: str, cursor: Cursor, environment: Mapping[str, str]) -> str:
+    """Return the text with its places filled; a variable that is not set and has no default is a problem."""
+
+    def fill(match: re.Match[str]) -> str:
+        name, default = match.group(1).strip(), match.group(2)
+        value = environment.get(name) or default
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            cursor.wrong(
+                f"{match.group(0)!r} does not name an environment variable", "write ${NAME} or ${NAME:-default}"
+            )
+        elif value is None:
+            cursor.wrong(
+                f"the environment variable {name} is not set", f"set it, or write ${{{name}:-default}} with a default"
+            )
+        return value or ""
+
+    return _PLACE.sub(fill, text)

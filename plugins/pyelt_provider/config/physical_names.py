@@ -1,0 +1,66 @@
+"""The names that a project takes in the warehouse: long enough to be cut, or taken twice, is a problem of the config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pyelt_provider.config.spots import Cursor
+from pyelt_provider.errors import IdentifierError
+from pyelt_provider.identifiers import TableName, checked
+
+SATELLITE_COLUMNS = frozenset(
+    {"_id", "_runid", "_source_system", "_insert_date", "_finish_date", "_active", "_revision", "_valid"}
+    | {"_validation_msg", "_finish_runid"}
+)
+"""The columns that every satellite and valueset has of its own."""
+VALUESET_COLUMNS = ("valueset_naam", "code", "omschrijving")
+PERIOD_COLUMNS = ("ingangsdatum", "einddatum")
+STAGING_COLUMNS = SATELLITE_COLUMNS | {"_deleted_runid", "_hash", "_status", "_changed"}
+"""The columns that every staging table, or its temporary tables, has of its own."""
+
+
+def fits(cursor: Cursor, name: Callable[..., str], *parts: str) -> str | None:
+    """Return the name that is made from the parts, or None after reporting that PostgreSQL cannot hold it."""
+    try:
+        return name(*parts)
+    except IdentifierError as error:
+        what, _, mend = str(error).partition("; ")
+        cursor.wrong(what, mend)
+        return None
+
+
+def column_fits(cursor: Cursor, name: str, taken: frozenset[str], owner: str) -> bool:
+    """Report a column name that is too long or that we use ourselves in this kind of table; say whether it is fine."""
+    if name in taken:
+        cursor.wrong(f"the column {name!r} is one that every {owner} has of its own", "give it another name")
+        return False
+    return fits(cursor, checked, name) is not None
+
+
+class Names:
+    """Who has which table of the warehouse."""
+
+    def __init__(self) -> None:
+        self._owners: dict[TableName, str] = {}
+
+    def claim(self, cursor: Cursor, what: str, schema: str, name: Callable[..., str], *parts: str) -> TableName | None:
+        """Take a table or view for `what`; report when its name is too long or taken already."""
+        if fits(cursor, checked, schema) is None or (whole := fits(cursor, name, *parts)) is None:
+            return None
+        table = TableName(schema, whole)
+        owner = self._owners.setdefault(table, f"{what} ({cursor.place})" if cursor.file else what)
+        if owner not in (what, f"{what} ({cursor.place})"):
+            cursor.wrong(f"{table} would be the table of {what}, but is that of {owner}", "rename one of them")
+            return None
+        return table
+
+    def __contains__(self, table: TableName) -> bool:
+        return table in self._owners
+
+    def __iter__(self) -> Iterator[TableName]:
+        return iter(self._owners)
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        """The schemas that hold a table of the project."""
+        return frozenset(table.schema for table in self._owners)

@@ -1,0 +1,58 @@
+"""Schedules and timezones of pipeline.yaml -> the model; a cron text that no clock can follow is a problem here."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pyelt_provider.config import pipeline_file as keys
+from pyelt_provider.config.shapes import MISSING
+from pyelt_provider.config.spots import Cursor, nearest
+from pyelt_provider.model.pipeline import AssetSchedule, CronSchedule, Schedule, TimetableSchedule
+
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+
+
+def build_schedule(written: keys.ScheduleKeys | None, cursor: Cursor) -> Schedule | None:
+    """Return the schedule, or None for no schedule; report a cron text or an import path that cannot be one."""
+    match written:
+        case None:
+            return None
+        case str():
+            _check_cron(written, cursor)
+            return CronSchedule(cron=written)
+        case keys.TimetableKeys():
+            path = written.timetable
+            if path != MISSING and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", path):
+                what = f"{path!r} is not the import path of a class"
+                (cursor / "timetable").wrong(what, "such as company.calendars.WorkdayTimetable")
+            return TimetableSchedule(import_path=path, arguments=tuple(sorted(written.arguments.items())))
+        case keys.AssetsKeys():
+            return AssetSchedule(assets=tuple(written.assets))
+        case _:
+            assert_never(written)
+
+
+def _check_cron(text: str, cursor: Cursor) -> None:
+    if text.startswith("@"):
+        if text not in PRESETS:
+            cursor.unknown("preset", text, PRESETS)
+        return
+    from croniter import croniter  # type: ignore[import-untyped]
+
+    if len(text.split()) != 5:
+        what = f"{text!r} is not a cron text: it has {len(text.split())} fields"
+        cursor.wrong(what, "write five: minute hour day month weekday, such as 0 2 * * *")
+    elif not croniter.is_valid(text):
+        mend = "minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6, such as 0 2 * * *"
+        cursor.wrong(f"{text!r} is not a cron text that any time matches", mend)
+
+
+def check_timezone(name: str, cursor: Cursor) -> None:
+    """Report a timezone that does not exist."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        mend = nearest(name, sorted(available_timezones()))
+        cursor.wrong(f"there is no timezone {name!r}", mend if mend.startswith("did") else "such as Europe/Amsterdam")

@@ -1,0 +1,49 @@
+"""The SQL files of a project: what they say in their first comments, what they define and which tables they name."""
+
+from __future__ import annotations
+
+import re
+
+_NOISE = re.compile(r"""--[^\n]*|/\*.*?\*/|[eE]?'(?:[^'\\]|''|\\.)*'|\$([A-Za-z_]\w*)?\$.*?\$\1\$""", re.DOTALL)
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
+_QUALIFIED = re.compile(rf"(?<![\w.\"$])({_NAME})\s*\.\s*({_NAME})(?!\s*[.(])")
+_FUNCTION = re.compile(
+    rf"\bcreate\s+(?:or\s+replace\s+)?(?:function|procedure|aggregate)\s+({_NAME}(?:\s*\.\s*{_NAME})?)\s*\(",
+    re.IGNORECASE,
+)
+
+
+def without_noise(sql: str) -> str:
+    """Return the SQL with comments and text literals blanked; lines and columns stay where they are."""
+    return _NOISE.sub(lambda match: re.sub(r"[^\n]", " ", match.group(0)), sql)
+
+
+def qualified_names(sql: str) -> list[tuple[str, str, int]]:
+    """Return every ``schema.name`` that stands in the SQL, unquoted and with its line; columns of aliases are among them."""
+    clean = without_noise(sql)
+    return [
+        (_plain(match.group(1)), _plain(match.group(2)), clean.count("\n", 0, match.start()) + 1)
+        for match in _QUALIFIED.finditer(clean)
+    ]
+
+
+def _plain(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def function_names(sql: str) -> list[str]:
+    """Return the names of the functions that the SQL creates, as they are written."""
+    return [re.sub(r"\s", "", match.group(1)) for match in _FUNCTION.finditer(without_noise(sql))]
+
+
+def header_lines(sql: str) -> list[tuple[str, str, int]]:
+    """Return the ``-- key: value`` lines before the first SQL, with their lines."""
+    lines = []
+    for number, line in enumerate(sql.splitlines(), start=1):
+        text = line.strip()
+        if text and not text.startswith("--"):
+            break
+        match = re.fullmatch(r"--\s*([A-Za-z_]\w*)\s*:\s*(.*)", text)
+        if match:
+            lines.append((match.group(1), match.group(2).strip(), number))
+    return lines
