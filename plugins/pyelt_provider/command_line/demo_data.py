@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,14 @@ def register(subparsers: Any) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to write; becomes the project's data_root")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path(os.environ.get("PYELT_DATA_ROOT") or "configs/clinic/data"),
+        metavar="FOLDER",
+        help="where to write: the project's data_root (default: PYELT_DATA_ROOT, or configs/clinic/data)",
+    )
     parser.add_argument(
         "--patients", type=_positive, default=PATIENTS, metavar="N", help="how many patients (default: %(default)s)"
     )
