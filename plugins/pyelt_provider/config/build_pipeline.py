@@ -66,7 +66,7 @@ class Project:
 def build_pipeline(project: Project, problems: Problems) -> Pipeline:
     """Return the pipeline that the project describes; raise ConfigError with all problems, those of `problems` included."""
     content = checked_against(keys.PipelineFile, project.pipeline, problems) if project.pipeline else None
-    top = Cursor(project.pipeline.file if project.pipeline else "", _spot(project.pipeline), "", problems)
+    top = project.pipeline.cursor(problems) if project.pipeline else Cursor("", Spot(0), "", problems)
     vault, names = Vault(), Names()
     domains = _domains(project, vault, names, problems)
     sys_schema, datamart_schema = (content.sys_schema, content.datamart_schema) if content else ("sys", "dm")
@@ -95,10 +95,6 @@ def build_pipeline(project: Project, problems: Problems) -> Pipeline:
     return replace(pipeline, domains=domains, pipes=pipes, functions=unused, datamarts=datamarts)
 
 
-def _spot(document: Document | None) -> Spot:
-    return document.spot if document is not None else Spot(1)
-
-
 def _domains(project: Project, vault: Vault, names: Names, problems: Problems) -> tuple[Domain, ...]:
     sources: list[DomainSource] = []
     schemas: dict[str, str] = {}
@@ -108,7 +104,7 @@ def _domains(project: Project, vault: Vault, names: Names, problems: Problems) -
         if document is None or content is None:
             vault.whole = False
             continue
-        cursor = Cursor(document.file, document.spot, "", problems)
+        cursor = document.cursor(problems)
         schema = content.vault_schema or named.name or "dv"
         _check_schema(schema, cursor / "schema")
         _check_schema(content.valueset_schema, cursor / "valueset_schema")
@@ -158,7 +154,7 @@ def _pipes(
         if document is None or checked_content is None:
             complete = False
             continue
-        cursor = Cursor(document.file, document.spot, "", problems)
+        cursor = document.cursor(problems)
         written = with_environment(checked_content, cursor, project.environment)
         name = written.pipe or named.name
         _check_pipe_name(name, cursor / "pipe", first)
@@ -207,7 +203,7 @@ def _check_sources(
     for domain in domains if complete else ():
         for hub in domain.hubs:
             document = by_file.get(hub.place.file) or next(iter(by_file.values()))
-            cursor = Cursor(document.file, document.spot, "", problems) / "hubs" / hub.name / "sources"
+            cursor = document.cursor(problems) / "hubs" / hub.name / "sources"
             for index, source in enumerate(hub.sources):
                 if source not in pipes:
                     (cursor / index).unknown("pipe", source, pipes)

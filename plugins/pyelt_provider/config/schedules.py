@@ -26,6 +26,10 @@ def build_schedule(written: keys.ScheduleKeys | None, cursor: Cursor) -> Schedul
             if written.cron != MISSING:
                 _check_cron(written.cron, cursor / "cron")
             return CronSchedule(cron=written.cron, start_date=written.start_date)
+        case keys.CronKeys():
+            if written.cron != MISSING:
+                _check_cron(written.cron, cursor / "cron")
+            return CronSchedule(cron=written.cron, start_date=written.start_date)
         case keys.TimetableKeys():
             path = written.timetable
             if path != MISSING and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", path):

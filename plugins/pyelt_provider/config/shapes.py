@@ -27,7 +27,7 @@ def checked_against(model: type[Model], document: Document, problems: Problems) 
     Wrong parts are taken out of `document` (which is changed) and noted in its spots, so that later checks do not
     complain again about what misses because of them. None only where nothing is left that can be used.
     """
-    root = Cursor(document.file, document.spot, "", problems)
+    root = document.cursor(problems)
     _rename(model, document.data, document.spot, root)
     told: dict[tuple[Key, ...], int] = {}
     for _ in range(50):
@@ -105,7 +105,7 @@ def _report(model: type[BaseModel], part: _Part, mistake: dict[str, Any]) -> Non
 def _mend(part: _Part, kind: str, tries: int, removals: list[_Part]) -> None:
     if kind == "missing" and tries < 3 and isinstance(part.container, dict):
         part.parent.spot.removed.add(part.key)
-        if tries == 2 and part.parent.path == "":
+        if tries == 2 and len(part.above) == 0:
             part.container[str(part.key)] = {}
         else:
             part.container[str(part.key)] = MISSING if tries == 0 else [MISSING]

@@ -17,11 +17,19 @@ _PREFIX = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A config file as it was written: plain data (dicts, lists, scalars), and where everything in it stands."""
+    """A config file as it was written: plain data (dicts, lists, scalars), and where everything in it stands.
+
+    `path` is what the paths of its problems begin with, where no file says which document it is (dicts).
+    """
 
     file: str
     data: dict[str, Any]
     spot: Spot
+    path: str = ""
+
+    def cursor(self, problems: Problems) -> Cursor:
+        """Return the cursor at the top of the document."""
+        return Cursor(self.file, self.spot, self.path, problems)
 
 
 def read_yaml(path: Path, file: str, problems: Problems) -> Document | None:

@@ -1,0 +1,123 @@
+"""Python dicts in PyELT's keys -> Pipeline, through the same models and the same checks as YAML files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from pyelt_provider.config.build_pipeline import NamedDocument, Project, build_pipeline
+from pyelt_provider.config.spots import Problems, Spot
+from pyelt_provider.config.yaml_text import Document
+from pyelt_provider.model.pipeline import Pipeline
+
+Dicts = Mapping[str, Any]
+
+
+def pipeline_from_dicts(
+    general_config: Dicts,
+    pipes: Mapping[str, Dicts] | Sequence[Dicts],
+    domain: Dicts | Sequence[Dicts] | None = None,
+    *,
+    name: str = "pyelt",
+    folder: Path | str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Pipeline:
+    """Return the pipeline that dicts describe; their keys are those of the YAML files, or PyELT's older names of them.
+
+    `pipes` is a dict per pipe name, or a list of dicts with the key ``pipe``. `folder` is where functions/, datamarts/
+    and hook files stand. The dicts are copied: nothing is shared between pipes. Raises ConfigError with all problems.
+    """
+    from pyelt_provider.config.reading import sql_files
+
+    problems = Problems()
+    place = Path(folder) if folder is not None else None
+    documents = documents_of(general_config, pipes, domain)
+    return build_pipeline(
+        Project(
+            name=name,
+            pipeline=documents[0],
+            pipes=documents[1],
+            domains=documents[2],
+            datamarts=sql_files(place, "datamarts", problems) if place else [],
+            functions=sql_files(place, "functions", problems) if place else [],
+            folder=place,
+            environment=os.environ if environment is None else environment,
+            is_python=True,
+        ),
+        problems,
+    )
+
+
+def documents_of(
+    general_config: Dicts,
+    pipes: Mapping[str, Dicts] | Sequence[Dicts],
+    domain: Dicts | Sequence[Dicts] | None,
+    file: str = "",
+    spots: Mapping[str, Spot] | None = None,
+) -> tuple[Document, list[NamedDocument], list[NamedDocument]]:
+    """Return the dicts as documents: the pipeline's, those of the pipes, those of the domains.
+
+    `spots` are the lines of the dicts in `file`: under ``general_config``, under ``pipes.<name>`` and under ``domain``.
+    """
+    known = spots or {}
+
+    def document(data: Dicts, path: str) -> Document:
+        return Document(file, _plain(data), known.get(path, Spot(1 if file else 0)), "" if file and known else path)
+
+    named = pipes.items() if isinstance(pipes, Mapping) else [(_name_of(item), item) for item in pipes]
+    general = document(general_config, "general_config")
+    pipe_documents = [NamedDocument(pipe, document(data, f"pipes.{pipe}")) for pipe, data in named]
+    for item in pipe_documents:
+        if item.document is not None:
+            _own_schedule(general, item.name, item.document)
+    domains: Sequence[Dicts] = [domain] if isinstance(domain, Mapping) else domain or []
+    domain_documents = [
+        NamedDocument("", document(data, "domain" if len(domains) == 1 else f"domain.{number}"))
+        for number, data in enumerate(domains, start=1)
+    ]
+    return general, pipe_documents, domain_documents
+
+
+def _name_of(pipe: Dicts) -> str:
+    return str(pipe.get("pipe") or str(pipe.get("sor_schema", "")).removeprefix("sor_"))
+
+
+def _own_schedule(general: Document, pipe: str, document: Document) -> None:
+    """Turn a pipe's own cron text (PyELT's schedule_interval) into a schedule of the pipeline with a stable name.
+
+    A preset's name is its word (@monthly -> monthly), another text is named after the pipe.
+    """
+    text = document.data.get("schedule_interval")
+    if not isinstance(text, str) or not re.match(r"@|\S+\s+\S", text):
+        return
+    del document.data["schedule_interval"]
+    if text in (general.data.get("schedule"), general.data.get("schedule_interval")):
+        return
+    name = text[1:] if text.startswith("@") else pipe
+    schedules = general.data.setdefault("schedules", {})
+    if isinstance(schedules, dict) and schedules.setdefault(name, text) == text:
+        document.data["schedule"] = name
+        if "schedule_interval" in document.spot.children:
+            document.spot.children["schedule"] = document.spot.children.pop("schedule_interval")
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy of the value made of dicts, lists and scalars, as a YAML file would give it."""
+    match value:
+        case Mapping():
+            # PyELT's configs write '' and None for what is not there.
+            return {key: _plain(item) for key, item in value.items() if item is not None and item != ""}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case set() | frozenset():
+            return sorted(_plain(item) for item in value)
+        case PurePath():
+            return str(value)
+        case datetime.datetime() if (value.hour, value.minute, value.second) == (0, 0, 0):
+            return value.date()
+        case _:
+            return value
