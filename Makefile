@@ -1,7 +1,7 @@
 # Everything that a fresh checkout can do. Needs Python 3.11, 3.12 or 3.13, make and git; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev-venv demo demo-once demo-data clean-demo test lint format bench requirements clean
+.PHONY: help venv dev-venv demo demo-once demo-data clean-demo compose-env test lint format bench requirements clean
 
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
@@ -49,6 +49,9 @@ format: $(DEVELOPMENT) ## format the code and mend what can be mended
 
 bench: $(DEVELOPMENT) ## measure speed and memory (takes minutes)
 	.venv/bin/python -m benchmarks
+
+compose-env: ## write .env with new secrets for docker-compose.yaml
+	@.ci/make-env
 
 UV_COMPILE = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make requirements"
