@@ -99,7 +99,7 @@ def test_a_cron_text_gives_data_intervals_in_the_timezone_of_the_pipeline() -> N
 def test_each_named_schedule_is_a_dag_of_its_own_with_the_pipes_that_ask_for_it() -> None:
     dags = dags_of(
         pipeline(
-            schedules=(("monthly", CronSchedule(cron="@monthly")),),
+            schedules=(("monthly", CronSchedule(cron="@monthly", start_date=date(2025, 7, 1))),),
             pipes=(pipe("north"), pipe("south", schedule="monthly")),
         )
     )
@@ -111,6 +111,10 @@ def test_each_named_schedule_is_a_dag_of_its_own_with_the_pipes_that_ask_for_it(
         "town__monthly": ["south"],
     }
     assert dags["town__monthly"].timetable.expression == "0 0 1 * *"
+    assert [dag.start_date.isoformat() for dag in dags.values()] == [
+        "2025-12-31T23:00:00+00:00",
+        "2025-06-30T22:00:00+00:00",
+    ]
     assert dags["town__monthly"].params.dump()["pipes"] == ["south"]
 
 

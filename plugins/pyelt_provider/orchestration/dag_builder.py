@@ -185,5 +185,10 @@ def _end(pipeline: Pipeline) -> datetime | None:
     return None if last is None else _midnight(last + timedelta(days=1), pipeline.timezone) - timedelta(microseconds=1)
 
 
+def _first_day(plan: Plan) -> date:
+    own = plan.schedule.start_date if isinstance(plan.schedule, CronSchedule) else None
+    return own or plan.pipeline.start_date
+
+
 def _midnight(day: date, timezone: str) -> datetime:
     return pendulum.datetime(day.year, day.month, day.day, tz=timezone)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from airflow.sdk import DAG, get_parsing_context
 
-from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.errors import ConfigError, Problem, PyeltError
 from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.orchestration.project_cache import cached_pipeline
 from pyelt_provider.planning.plan import build_plans
 
 FOLDER_VARIABLE = "PYELT_CONFIGS"
@@ -28,7 +28,7 @@ def build_dags(project: str, folder: Path | str | None = None) -> dict[str, DAG]
     caller = Path(sys._getframe(1).f_code.co_filename)
     path = project_folder(project, folder, caller)
     try:
-        return _dags_of(read_pipeline(path))
+        return _dags_of(cached_pipeline(path, _cache_folder()))
     except PyeltError as error:
         # Airflow shows the last frames above the text: the calling file and this line, not where we noticed.
         raise error.with_traceback(None) from None
@@ -57,6 +57,11 @@ def _dags_of(pipeline: Pipeline) -> dict[str, DAG]:
     asked = get_parsing_context().dag_id
     plans = build_plans(pipeline)
     return {plan.dag_id: build_dag(plan) for plan in plans if asked is None or plan.dag_id == asked}
+
+
+def _cache_folder() -> Path:
+    """Return a folder for our cache in Airflow's home, where whoever could change it could change Airflow itself."""
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "pyelt_cache"
 
 
 def _airflow_option() -> str | None:
