@@ -124,7 +124,7 @@ def _inherit(source: DomainSource, vault: Vault) -> None:
                     vault.hub(parent.extends, cursor)
                 break
             if following in line:
-                if following is hub:
+                if following is hub and hub is min(line, key=lambda item: list(vault.hubs).index(item.name)):
                     chain = " extends ".join([*(item.name for item in line), hub.name])
                     cursor.wrong(f"a hub extends itself: {chain}", "let one of them stand alone")
                 break
@@ -221,8 +221,8 @@ def _claim(source: DomainSource, vault: Vault, names: Names) -> None:
         hub, at = vault.hubs[name], source.cursor / "hubs" / name
         if not _is_own(source, "hub", name, vault):
             continue
-        if hub.extends is None:
-            names.claim(at, f"hub {name}", schema, hub_table, name)
+        if hub.extends is None and names.claim(at, f"hub {name}", schema, hub_table, name) is None:
+            continue
         names.claim(at, f"the view of {name}", schema, entity_view, name)
         _claim_satellites(hub, at, names)
     for name in source.content.links:

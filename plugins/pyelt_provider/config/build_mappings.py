@@ -124,7 +124,7 @@ def _fields(
             what = f"the type is missing: {satellite.name} is hybrid"
             cursor.wrong(what, f"write {satellite_name}.{column_name}[type] with one of {known}")
         elif satellite.kind is SatelliteKind.HYBRID and type_name not in satellite.types and satellite.types:
-            cursor.unknown(f"type of the satellite {satellite.name}", str(type_name), satellite.types)
+            cursor.unknown("type", str(type_name), satellite.types, f"satellite {satellite.name}")
     return tuple(fields)
 
 
@@ -181,7 +181,7 @@ def _check_link(written: keys.LinkMappingKeys, link: Link, cursor: Cursor, pipe:
         at = cursor / "references"
         for role in written.references:
             if role not in roles:
-                (at / role).unknown(f"role in link {link.name}", role, roles)
+                (at / role).unknown("role", role, roles, f"link {link.name}")
         missing = [role for role in roles if role not in written.references]
         if missing and not at.spot.removed and "references" not in cursor.spot.removed:
             named = " and ".join(repr(role) for role in missing)
@@ -189,7 +189,7 @@ def _check_link(written: keys.LinkMappingKeys, link: Link, cursor: Cursor, pipe:
     if link.types and written.type is None and "type" not in cursor.spot.removed:
         cursor.wrong(f"the type is missing: link {link.name} is hybrid", f"write type: {' or '.join(link.types)}")
     elif link.types and written.type is not None and written.type not in link.types:
-        (cursor / "type").unknown(f"type of link {link.name}", written.type, link.types)
+        (cursor / "type").unknown("type", written.type, link.types, f"link {link.name}")
     elif written.type is not None and not link.types and (link.name, "") not in pipe.vault.broken:
         (cursor / "type").wrong(f"link {link.name} has no types", "leave the type out, or give the link types")
 
@@ -268,7 +268,7 @@ def _check_valueset(written: keys.ValuesetMappingKeys, valueset: Valueset, curso
                 what = f"valueset {valueset.name} is not periodical, so it has no {name}"
                 (cursor / name).wrong(what, "leave it out, or write periodical: true in the domain")
             else:
-                (cursor / name).unknown(f"column of valueset {valueset.name}", name, known)
+                (cursor / name).unknown("column", name, known, f"valueset {valueset.name}")
     needed = ["valueset_naam", "code", *(("ingangsdatum",) if valueset.periodical else ())]
     for name in needed:
         if name not in written.fields and name not in cursor.spot.removed:

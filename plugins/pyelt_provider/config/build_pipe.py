@@ -107,7 +107,7 @@ def _functions(pipe: PipeContext, known: dict[str, DatabaseFunction]) -> tuple[D
         if name in known:
             found.append(known[name])
         else:
-            (pipe.cursor / "functions" / index).unknown("file in functions/", name, known)
+            (pipe.cursor / "functions" / index).unknown("file", name, known, "functions/")
     return tuple(found)
 
 
@@ -200,4 +200,4 @@ def _check_function(path: Path, file: str, function: str, cursor: Cursor) -> Non
             ):
                 names.append(name)
     if function not in names:
-        cursor.unknown(f"function in {file}", function, [n.name for n in tree.body if isinstance(n, ast.FunctionDef)])
+        cursor.unknown("function", function, [n.name for n in tree.body if isinstance(n, ast.FunctionDef)], file)

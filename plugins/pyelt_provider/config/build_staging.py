@@ -48,8 +48,9 @@ def build_stagings(pipe: PipeContext) -> None:
         cursor = pipe.cursor / "sor" / name
         content = with_environment(written, cursor, pipe.environment)
         for suffix, stem in (("", name), ("_temp", _stem(name)), ("_temp_hash", _stem(name))):
-            what = f"{stem}{suffix} of pipe {pipe.name}"
-            pipe.names.claim(cursor, what, pipe.sor_schema, _with_suffix, stem, suffix)
+            what = f"pipe {pipe.name}'s {stem}{suffix}"
+            if pipe.names.claim(cursor, what, pipe.sor_schema, _with_suffix, stem, suffix) is None:
+                break
         source = _source(content, cursor, pipe)
         names = _column_names(content)
         for column in names:
@@ -217,7 +218,7 @@ def build_validations(pipe: PipeContext) -> tuple[Validation, ...]:
             cursor.wrong(what, "give exactly one of them")
         for position, column in enumerate(written.unique or ()):
             if staging is not None and staging.columns and column not in staging.columns:
-                (cursor / "unique" / position).unknown(f"column of {staging.name}", column, staging.columns)
+                (cursor / "unique" / position).unknown("column", column, staging.columns, staging.name)
         validations.append(
             Validation(
                 table=written.table,

@@ -50,7 +50,7 @@ class Names:
         table = TableName(schema, whole)
         owner = self._owners.setdefault(table, f"{what} ({cursor.place})" if cursor.file else what)
         if owner not in (what, f"{what} ({cursor.place})"):
-            cursor.wrong(f"{table} would be the table of {what}, but is that of {owner}", "rename one of them")
+            cursor.wrong(f"{table} would be that of {what}, but it is taken by {owner}", "rename one of them")
             return None
         return table
 

@@ -41,7 +41,7 @@ class PipeContext:
         found = self.stagings.get(name)
         removed = (self.cursor / "sor").spot.removed
         if found is None and name != MISSING and name not in removed and "sor" not in self.cursor.spot.removed:
-            cursor.unknown(f"staging table of pipe {self.name}", name, self.content.sor)
+            cursor.unknown("staging table", name, self.content.sor, f"pipe {self.name}")
         return found
 
     def table(self, text: str, cursor: Cursor) -> TableName | None:

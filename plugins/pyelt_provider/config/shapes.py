@@ -46,7 +46,8 @@ def checked_against(model: type[Model], document: Document, problems: Problems) 
             tries = told.get(part.keys, 0)
             told[part.keys] = tries + 1
             known_cause = part.key in part.parent.spot.removed or part.keys in misspelt
-            if not tries and not (mistake["type"] == "missing" and known_cause):
+            is_stand_in = mistake.get("input") in (MISSING, [MISSING])
+            if not tries and not is_stand_in and not (mistake["type"] == "missing" and known_cause):
                 _report(model, part, dict(mistake))
             _mend(part, mistake["type"], tries, removals)
         for part in sorted(removals, key=lambda part: (len(part.keys), str(part.keys), _index(part.key)), reverse=True):
@@ -103,16 +104,17 @@ def _report(model: type[BaseModel], part: _Part, mistake: dict[str, Any]) -> Non
 
 
 def _mend(part: _Part, kind: str, tries: int, removals: list[_Part]) -> None:
-    if kind == "missing" and tries < 3 and isinstance(part.container, dict):
+    """Take the part out; where it has to be there, put a stand-in, and where none fits take out the thing around it."""
+    stand_in = part.container.get(part.key) if isinstance(part.container, dict) else None
+    if tries > 3 and len(part.above) > 1:
+        container, key, parent = part.above[-1]
+        removals.append(_Part(container, key, parent, part.parent, part.keys[:-1], ()))
+    elif kind == "missing" and isinstance(part.container, dict):
         part.parent.spot.removed.add(part.key)
-        if tries == 2 and len(part.above) == 0:
-            part.container[str(part.key)] = {}
-        else:
-            part.container[str(part.key)] = MISSING if tries == 0 else [MISSING]
-    elif kind != "extra_forbidden" and part.key in part.parent.spot.removed and part.container.get(part.key) == MISSING:
+        part.container[part.key] = MISSING
+    elif stand_in == MISSING:
         part.container[part.key] = [MISSING]
-    elif kind != "extra_forbidden" and part.key in part.parent.spot.removed and len(part.above) > 1:
-        # No stand-in fits (a mapping is asked for): the whole thing around it is left out.
+    elif stand_in == [MISSING] and len(part.above) > 1:
         container, key, parent = part.above[-1]
         removals.append(_Part(container, key, parent, part.parent, part.keys[:-1], ()))
     else:

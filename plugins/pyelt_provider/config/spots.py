@@ -71,9 +71,9 @@ class Cursor:
         """Report what is wrong here; passwords in the text are masked."""
         self.problems.add(Problem(self.file, self.spot.line, self.path, masked(what), masked(mend)))
 
-    def unknown(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Report a name that nothing has, with the nearest one that something has."""
-        self.wrong(f"there is no {kind} {name!r}", nearest(name, known))
+    def unknown(self, kind: str, name: str, known: Iterable[str], owner: str = "") -> None:
+        """Report a name that nothing (or nothing of the owner) has, with the nearest one that there is."""
+        self.wrong(f"{owner} has no {kind} {name!r}" if owner else f"there is no {kind} {name!r}", nearest(name, known))
 
 
 def _joined(path: str, key: Key) -> str:

@@ -53,7 +53,7 @@ class Vault:
                 return satellite
         if not any((part, "") in self.broken for part in self._line(owner)):
             kind = "hub" if isinstance(owner, Hub) else "link"
-            cursor.unknown(f"satellite of {kind} {owner.name}", name, [s.name for s in owner.satellites])
+            cursor.unknown("satellite", name, [s.name for s in owner.satellites], f"{kind} {owner.name}")
         return None
 
     def column(self, satellite: Satellite, name: str, cursor: Cursor) -> Column | None:
@@ -63,7 +63,7 @@ class Vault:
                 return column
         if (satellite.owner, satellite.name) not in self.broken:
             known = [column.name for column in satellite.columns]
-            cursor.unknown(f"column of satellite {satellite.owner}.{satellite.name}", name, known)
+            cursor.unknown("column", name, known, f"satellite {satellite.name} of {satellite.owner}")
         return None
 
     def _line(self, owner: Hub | Link) -> list[str]:
