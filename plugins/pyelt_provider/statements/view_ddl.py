@@ -85,15 +85,20 @@ def _changed(specs: tuple[ViewSpec, ...]) -> Routine[list[tuple[ViewSpec, FoundT
 
 def _make_all(changed: list[tuple[ViewSpec, FoundTable | None]]) -> Program:
     for spec, found in changed:
-        if found is None:
-            yield _create(spec, ())
-            yield _comment(spec)
-            continue
-        result = yield Isolated(
-            label=f"replace view {spec.table}", program=_replace(spec, tuple(found.columns)), only=("42P16",)
-        )
-        if result.error is not None:
-            yield from _rebuild(spec)
+        yield from make_view(spec, found)
+
+
+def make_view(spec: ViewSpec, found: FoundTable | None) -> Program:
+    """Create the view, or replace the `found` one, as `ensure_views` says; the caller holds the lock for DDL."""
+    if found is None:
+        yield _create(spec, ())
+        yield _comment(spec)
+        return
+    result = yield Isolated(
+        label=f"replace view {spec.table}", program=_replace(spec, tuple(found.columns)), only=("42P16",)
+    )
+    if result.error is not None:
+        yield from _rebuild(spec)
 
 
 def _create(spec: ViewSpec, first: tuple[str, ...]) -> Statement:
