@@ -1,0 +1,151 @@
+"""Does the steps that meet a source: reads which columns a delivery has, and streams it into the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, Protocol, assert_never
+
+import psycopg2
+
+from pyelt_provider.errors import DeliveryRefused, PyeltError
+from pyelt_provider.execution.environment import Environment
+from pyelt_provider.identifiers import quote_all
+from pyelt_provider.model.staging import CsvFile, FixedWidthFile, SourceQuery, SourceTable, StagingTable
+from pyelt_provider.planning.run import Run
+from pyelt_provider.planning.stages import Stage
+from pyelt_provider.sources.copy_text import Blocks
+from pyelt_provider.sources.csv_file import copy_options, csv_columns, csv_stream
+from pyelt_provider.sources.database import database_blocks, database_columns, reading
+from pyelt_provider.sources.encodings import BLOCK
+from pyelt_provider.sources.files import delivery_path, open_delivery
+from pyelt_provider.sources.fixed_width import fixed_width_blocks
+from pyelt_provider.sources.postgres import columns_of, copy_query, pump, source_session
+from pyelt_provider.sources.refusal import refused, unreadable
+from pyelt_provider.statements.step import CopyDelivery, ReadColumns
+
+DEBUG_ROWS = 100
+"""How many rows of each source a run with `debug` loads."""
+_TEXT_OPTIONS = "format text, encoding 'UTF8'"
+
+
+class Readable(Protocol):
+    """What COPY reads from."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def read_columns(step: ReadColumns, environment: Environment, stage: Stage, run: Run) -> tuple[str, ...]:
+    """Return the column names of this run's delivery as it gives them, in its order.
+
+    Raises DeliveryMissing when a file is not there, DeliveryRefused when its header cannot be read.
+    """
+    staging = step.staging
+    match staging.source:
+        case CsvFile() as source:
+            path = delivery_path(stage, staging, source.path, environment, run)
+            with closing(open_delivery(stage, path, environment)) as file:
+                return csv_columns(file, source, _where(stage, staging, path))
+        case FixedWidthFile() as source:
+            path = delivery_path(stage, staging, source.path, environment, run)
+            with closing(open_delivery(stage, path, environment)) as file:
+                if not file.read(1):
+                    raise refused(_where(stage, staging, path), "the file is empty")
+            return tuple(column.name for column in source.columns)
+        case SourceTable() | SourceQuery() as source:
+            read, database = reading(stage, staging, source, environment, run)
+            if database.dialect == "postgresql":
+                with source_session(database, read.where_from) as session:
+                    columns = columns_of(session, read)
+            else:
+                columns = database_columns(read, database)
+            return columns
+        case _:
+            assert_never(staging.source)
+
+
+def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment, stage: Stage, run: Run) -> int:
+    """Stream the delivery into `step.into` and return its number of rows; memory stays the same for any size.
+
+    The table was emptied or made in the same (sub)transaction, so its rows are written frozen: no reader sees them
+    before the commit, and nobody has to mark them as visible later. Raises DeliveryRefused with file and line, and
+    without data, when the delivery cannot be read as declared.
+    """
+    staging = step.staging
+    limit = DEBUG_ROWS if run.debug else None
+    since = (staging.changed_since, step.since) if staging.changed_since and step.since is not None else None
+    match staging.source:
+        case CsvFile() as source:
+            path = delivery_path(stage, staging, source.path, environment, run)
+            where = _where(stage, staging, path)
+            with closing(open_delivery(stage, path, environment)) as file:
+                _same_header(csv_columns(file, source, where), step, where)
+            with closing(open_delivery(stage, path, environment)) as file:
+                old_server = connection.server_version < 180000
+                stream = csv_stream(file, source, where, row_limit=limit, watch_for_end=old_server)
+                return _copy(connection, step, copy_options(source), stream, where)
+        case FixedWidthFile() as source:
+            path = delivery_path(stage, staging, source.path, environment, run)
+            where = _where(stage, staging, path)
+            with closing(open_delivery(stage, path, environment)) as file:
+                blocks = Blocks(fixed_width_blocks(file, source, where, limit))
+                return _copy(connection, step, _TEXT_OPTIONS, blocks, where)
+        case SourceTable() | SourceQuery() as source:
+            read, database = reading(stage, staging, source, environment, run)
+            if database.dialect != "postgresql":
+                rows = Blocks(database_blocks(read, database, step.columns, since, limit))
+                return _copy(connection, step, _TEXT_OPTIONS, rows, read.where_from)
+            with source_session(database, read.where_from) as session:
+                query = copy_query(session, read, step.columns, since, limit)
+                into: Callable[[Any], int] = lambda text: _copy(  # noqa: E731
+                    connection, step, _TEXT_OPTIONS, text, read.where_from
+                )
+                return pump(session, query, into)
+        case _:
+            assert_never(staging.source)
+
+
+def _where(stage: Stage, staging: StagingTable, path: str) -> str:
+    return f"{stage.id}: {staging.table}, file {path}"
+
+
+def _same_header(header: tuple[str, ...], step: CopyDelivery, where: str) -> None:
+    if [name.strip().casefold() for name in header] != [name.casefold() for name in step.columns]:
+        raise DeliveryRefused(f"{where}: the file was replaced by another one while it was read; start the task again")
+
+
+def _copy(connection: Any, step: CopyDelivery, options: str, stream: Readable, where: str) -> int:
+    # COPY takes no bind parameters, so the % that quoting doubled for them are single here.
+    sql = f"copy {step.into.sql} ({quote_all(step.columns)}) from stdin with (freeze true, {options})"
+    watched = _Watched(stream)
+    try:
+        with connection.cursor() as cursor:
+            cursor.copy_expert(sql.replace("%%", "%"), watched, BLOCK)
+            return int(cursor.rowcount)
+    except psycopg2.Error as error:
+        cause = watched.error
+        if isinstance(cause, UnicodeError):
+            raise refused(where, "it has bytes that are not text in the declared encoding") from None
+        if isinstance(cause, PyeltError | psycopg2.Error):
+            raise cause from None
+        if cause is not None:
+            raise DeliveryRefused(f"{where}: it could not be read to its end: {type(cause).__name__}") from cause
+        refusal = unreadable(error, where)
+        if refusal is not None:
+            raise refusal from None
+        raise
+
+
+class _Watched:
+    """A stream that remembers its error: the driver would make a text of it, with data in it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self.error: Exception | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except Exception as error:
+            self.error = error
+            raise
