@@ -127,10 +127,23 @@ def build_plan(pipeline: Pipeline, schedule_name: str | None) -> Plan:
         dag_id=pipeline.name if schedule_name is None else f"{pipeline.name}__{schedule_name}",
         schedule_name=schedule_name,
         schedule=pipeline.schedule if schedule_name is None else dict(pipeline.schedules)[schedule_name],
-        stages=tuple(stages),
+        stages=_in_order_of_edges(stages, edges),
         edges=tuple(edges),
         pipeline=pipeline,
     )
+
+
+def _in_order_of_edges(stages: list[Stage], edges: list[Edge]) -> tuple[Stage, ...]:
+    """Each stage behind those that it waits for, else as given: one pipe's links may wait for another pipe's hubs."""
+    waits: dict[str, set[str]] = {stage.id: set() for stage in stages}
+    for edge in edges:
+        waits[edge.downstream].add(edge.upstream)
+    ordered: dict[str, Stage] = {}
+    while len(ordered) < len(stages):
+        left = [stage for stage in stages if stage.id not in ordered]
+        free = next((stage for stage in left if waits[stage.id] <= ordered.keys()), left[0])
+        ordered[free.id] = free
+    return tuple(ordered.values())
 
 
 def _pipes_of(pipeline: Pipeline, schedule_name: str | None) -> tuple[Pipe, ...]:
