@@ -1,0 +1,106 @@
+"""`pyelt check`: reads projects and lists every problem with file and line, or says what each project holds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pyelt_provider.command_line.dags import stale_dag_files
+from pyelt_provider.command_line.exit_codes import ExitCode
+from pyelt_provider.command_line.projects import DEFAULT_ROOT, projects_at
+from pyelt_provider.config.reading import read_pipeline
+from pyelt_provider.errors import ConfigError, Problem
+from pyelt_provider.model.connection import masked
+from pyelt_provider.model.pipeline import Pipeline
+
+DESCRIPTION = """\
+Read projects and list every problem, each as file:line: path: what is wrong; what would be right. Opens no delivery, no
+database and no network. With --database, every SQL expression is also checked by the databases themselves: the tables are
+made inside a transaction of the warehouse that is rolled back, and the source databases are asked for their columns."""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "check",
+        help="read projects and list every problem in them",
+        description=DESCRIPTION,
+        epilog="example: pyelt check configs/clinic --database",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "path",
+        type=Path,
+        nargs="?",
+        default=DEFAULT_ROOT,
+        metavar="PATH",
+        help="a folder of projects, a project, or a file in one (default: configs)",
+    )
+    parser.add_argument(
+        "--database",
+        action="store_true",
+        help="also check the mappings and their SQL against the warehouse and sources",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="count notes (a missing or stale file in dags/) as problems"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print summaries on stdout and problems on stderr; returns 1 when there is a problem, else 0."""
+    projects = projects_at(arguments.path)
+    code = ExitCode.FINE
+    for project in projects:
+        try:
+            pipeline = read_pipeline(project)
+            if arguments.database:
+                from pyelt_provider.command_line.database_check import check_database
+
+                check_database(pipeline)
+        except ConfigError as error:
+            code = ExitCode.FAILED
+            print(_listing(project, error.problems), file=sys.stderr)
+        else:
+            print(summary(pipeline, with_database=arguments.database))
+    notes = stale_dag_files(projects)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return ExitCode.FAILED if notes and arguments.strict else code
+
+
+def _listing(project: Path, problems: tuple[Problem, ...]) -> str:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"{project}: {count}"]
+    for problem in problems:
+        place = f"{project / problem.file}:{problem.line}: " if problem.file else ""
+        path = f"{problem.path}: " if problem.path else ""
+        mend = f"; {problem.mend}" if problem.mend else ""
+        lines.append(masked(f"{place}{path}{problem.what}{mend}"))
+    return "\n".join(lines)
+
+
+def summary(pipeline: Pipeline, *, with_database: bool = False) -> str:
+    """Return what a project holds, in two lines."""
+    pipes = pipeline.pipes
+    mappings = sum(len(pipe.entities) + len(pipe.links) + len(pipe.valuesets) for pipe in pipes)
+    inactive = [pipe.name for pipe in pipes if not pipe.active]
+    counts = [
+        _count(len(pipes), "pipe"),
+        _count(sum(len(pipe.tables) for pipe in pipes), "staging table"),
+        _count(len(pipeline.hubs), "hub"),
+        _count(len(pipeline.links), "link"),
+        _count(len(pipeline.valuesets), "valueset"),
+        _count(mappings, "mapping"),
+        _count(len(pipeline.datamarts), "datamart"),
+    ]
+    names = [pipeline.name, *(f"{pipeline.name}__{name}" for name, _ in pipeline.schedules)]
+    dags = f"DAG{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    more = f"; inactive: {', '.join(inactive)}" if inactive else ""
+    proved = "; every expression works on the databases" if with_database else ""
+    return f"{pipeline.name}: fine{proved}\n  {', '.join(counts)}; {dags}{more}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
