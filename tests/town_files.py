@@ -39,11 +39,13 @@ links:
 DATAMART = "-- materialized: table\nselect name from dv.patient_view\n"
 
 
-def write_town(configs: Path, conn_dwh: str, settings: str = "", south_active: bool = True) -> Path:
+def write_town(
+    configs: Path, conn_dwh: str, settings: str = "", *, south_active: bool = True, name: str = "town"
+) -> Path:
     """Write the project below `configs` and return its folder; `settings` are more lines of pipeline.yaml."""
-    folder = configs / "town"
+    folder = configs / name
     files = {
-        "pipeline.yaml": f"pipeline: town\nconn_dwh: {conn_dwh}\nstart_date: 2026-01-01\ndata_root: {configs.parent / 'data'}\n"
+        "pipeline.yaml": f"pipeline: {name}\nconn_dwh: {conn_dwh}\nstart_date: 2026-01-01\ndata_root: {configs.parent / 'data' / name}\n"
         + textwrap.dedent(settings),
         "domain.yaml": DOMAIN,
         "pipes/north.yaml": PIPE.format(name="north", active="true"),

@@ -1,0 +1,306 @@
+"""Whole runs through Airflow's own `dag.test()`: tasks, states, parameters, retries, waiting, assets and XComs."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import BundleDagBag
+
+from databases import Database
+from town_files import deliver, write_town
+
+_numbers = itertools.count(1)
+
+DAG_FILE = """\
+from pyelt_provider.orchestration.factory import build_dags  # Airflow looks for this word
+globals().update(build_dags("{project}"))
+"""
+
+
+@dataclass
+class Town:
+    """A project in the dags folder of the test's Airflow, and its warehouse."""
+
+    name: str
+    home: Path
+    warehouse: Database
+    runs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def configs(self) -> Path:
+        return self.home / "configs"
+
+    def write(self, settings: str = "", *, south_active: bool = True) -> Path:
+        folder = write_town(self.configs, self.warehouse.url, settings, south_active=south_active, name=self.name)
+        (self.home / "dags" / f"{self.name}.py").write_text(DAG_FILE.format(project=self.name))
+        return folder
+
+    def change(self, file: str, old: str, new: str) -> None:
+        path = self.configs / self.name / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def deliver(self, pipe: str, day: str, *rows: str) -> None:
+        deliver(self.configs, f"{self.name}/{pipe}", day, *rows)
+
+    def run(self, day: str, **conf: Any) -> tuple[str, dict[str, str]]:
+        """Run the DAG for a day; returns the state of the run and the states of its tasks."""
+        dags = self.home / "dags"
+        bag = BundleDagBag(dag_folder=dags, bundle_path=dags, bundle_name="dags-folder")
+        assert bag.import_errors == {}
+        moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        run = bag.dags[self.name].test(logical_date=moment, run_after=moment, run_conf=conf or None)
+        self.runs[day] = run
+        return str(run.state), {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+    def metadata(self, query: str, *parameters: Any) -> list[Any]:
+        with closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            return database.execute(query, parameters).fetchall()
+
+
+@pytest.fixture
+def town(airflow_home: Path, warehouse: Database) -> Iterator[Town]:
+    town = Town(f"town_{next(_numbers)}", airflow_home, warehouse)
+    yield town
+    (airflow_home / "dags" / f"{town.name}.py").unlink(missing_ok=True)
+
+
+def of_pipe(states: dict[str, str], pipe: str) -> set[str]:
+    return {state for task, state in states.items() if task.startswith(f"{pipe}.")}
+
+
+def of_layer(states: dict[str, str], layer: str) -> set[str]:
+    return {state for task, state in states.items() if f".{layer}." in task}
+
+
+def test_a_project_is_loaded_end_to_end_and_tells_which_tables_are_up_to_date(town: Town) -> None:
+    town.write()
+    for pipe in ("north", "south"):
+        town.deliver(pipe, "2026-01-05", "1,p1,Ann,d1", "2,p2,Bob,d1")
+        town.deliver(pipe, "2026-01-06", "1,p1,Ann,d1", "2,p2,Rob,d1", "3,p3,Cid,d2")
+
+    state, states = town.run("2026-01-05")
+    assert (state, set(states.values())) == ("success", {"success"})
+    assert town.warehouse.rows("select bk from dv.patient_hub order by bk") == [("p1",), ("p2",)]
+    assert town.warehouse.rows("select name from dm.dim_patient order by name") == [("Ann",), ("Bob",)]
+
+    state, states = town.run("2026-01-06")
+    assert (state, set(states.values())) == ("success", {"success"})
+    assert town.warehouse.rows("select name from dm.dim_patient order by name") == [("Ann",), ("Cid",), ("Rob",)]
+    assert town.warehouse.rows("select runid, finish_date is not null from sys.runs order by runid") == [
+        (1, True),
+        (pytest.approx(1.01), True),
+    ]
+    events = town.metadata(
+        """select asset.name, json_extract(event.extra, '$.run'), json_extract(event.extra, '$.changed_rows')
+           from asset_event as event join asset on asset.id = event.asset_id
+           where event.source_dag_id = ? and event.source_task_id = 'north.dv.etl_hubs' order by event.id""",
+        town.name,
+    )
+    names = [f"127.0.0.1/{town.warehouse.name}.dv.{table}" for table in ("doctor_hub", "patient_hub", "patient_sat")]
+    first = [(names[0], "1.00", 1), (names[1], "1.00", 2), (names[2], "1.00", 2)]
+    second = [(names[0], "1.01", 1), (names[1], "1.01", 1), (names[2], "1.01", 3)]
+    assert sorted(events) == sorted([*first, *second])
+
+
+def test_a_table_without_changes_is_up_to_date_too(town: Town) -> None:
+    town.write()
+    for day in ("2026-01-05", "2026-01-06"):
+        for pipe in ("north", "south"):
+            town.deliver(pipe, day, "1,p1,Ann,d1")
+        town.run(day)
+    extras = town.metadata(
+        """select event.source_task_id, json_extract(event.extra, '$.changed_rows')
+           from asset_event as event where event.source_dag_id = ? and json_extract(event.extra, '$.run') = '1.01'""",
+        town.name,
+    )
+    assert {task: rows for task, rows in extras if task != "etl_dm"} == {
+        "north.sor.etl_sor": 0,
+        "north.dv.etl_hubs": 0,
+        "north.dv.etl_links": 0,
+        "south.sor.etl_sor": 0,
+        "south.dv.etl_hubs": 0,
+        "south.dv.etl_links": 0,
+    }
+
+
+def test_parameters_limit_a_run_to_a_pipe_and_a_layer_and_being_skipped_stops_nothing(town: Town) -> None:
+    town.write()
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    state, states = town.run("2026-01-05", pipes=["north"], parts=["sor"])
+    assert (state, states) == (
+        "success",
+        {
+            "prepare": "success",
+            "ddl_dv": "skipped",
+            "north.sor.ddl_sor": "success",
+            "north.sor.check_mappings": "success",
+            "north.sor.etl_sor": "success",
+            "north.dv.etl_hubs": "skipped",
+            "north.dv.other_hubs": "success",
+            "north.dv.etl_links": "skipped",
+            "south.sor.ddl_sor": "skipped",
+            "south.sor.check_mappings": "skipped",
+            "south.sor.etl_sor": "skipped",
+            "south.dv.etl_hubs": "skipped",
+            "south.dv.other_hubs": "success",
+            "south.dv.etl_links": "skipped",
+            "ddl_dm": "skipped",
+            "etl_dm": "skipped",
+            "close": "success",
+        },
+    )
+    assert town.warehouse.rows("select id from sor_north.visit_hstage") == [("1",)]
+
+
+def test_an_inactive_pipe_is_skipped_and_the_other_is_loaded(town: Town) -> None:
+    town.write(south_active=False)
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    state, states = town.run("2026-01-05")
+    assert state == "success"
+    assert of_pipe(states, "south") == {"skipped", "success"}  # the gate is no work
+    assert of_pipe(states, "north") == {"success"}
+    assert town.warehouse.rows("select bk from dv.patient_hub") == [("p1",)]
+
+
+def test_a_pipe_that_fails_stops_no_other_and_makes_the_run_red(town: Town) -> None:
+    town.write()
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    state, states = town.run("2026-01-05")
+    assert state == "failed"
+    assert states["south.sor.etl_sor"] == "failed" or states["south.sor.ddl_sor"] == "failed"
+    assert states["south.dv.etl_hubs"] == "upstream_failed"
+    assert of_pipe(states, "north") == {"success"}
+    assert (states["etl_dm"], states["close"]) == ("success", "failed")
+    assert town.warehouse.rows("select name from dm.dim_patient") == [("Ann",)]
+    [(exceptions,)] = town.warehouse.rows("select exceptions from sys.runs")
+    assert "south.sor." in exceptions
+
+
+def test_on_errors_log_goes_on_with_the_other_mappings_and_fails_with_their_names(town: Town) -> None:
+    folder = town.write("on_errors: log\n")
+    north = folder / "pipes" / "north.yaml"
+    north.write_text(north.read_text().replace("bk: doctor}", 'bk: "(1 / (length(doctor) - 2))::text"}'))
+    for pipe in ("north", "south"):
+        town.deliver(pipe, "2026-01-05", "1,p1,Ann,d1")
+    state, states = town.run("2026-01-05")
+    assert state == "failed"
+    assert (states["north.dv.etl_hubs"], states["close"]) == ("failed", "failed")
+    assert (states["north.dv.etl_links"], states["south.dv.etl_links"]) == ("success", "success")
+    assert town.warehouse.rows("select bk from dv.patient_hub") == [("p1",)]
+    [value] = [
+        value
+        for (value,) in town.metadata(
+            "select value from xcom where task_id = 'north.dv.etl_hubs' and dag_id = ?", town.name
+        )
+    ]
+    assert "visit_hstage -> Doctor" in value
+
+
+HOOKS = """\
+from pathlib import Path
+
+def once_broken(context):
+    marker = Path({marker!r})
+    if not marker.exists():
+        marker.write_text("been here")
+        raise RuntimeError("the source is away")
+
+def stop_here(context):
+    table = context.pipe.tables[0].name
+    breakpoint()
+
+def sleep(context):
+    with context.connection.cursor() as cursor:
+        cursor.execute("select pg_sleep(60)")
+"""
+
+
+def with_hook(town: Town, function: str, settings: str = "") -> None:
+    folder = town.write(settings)
+    (folder / "hooks.py").write_text(HOOKS.format(marker=str(folder.parent / f"{town.name}.marker")))
+    north = folder / "pipes" / "north.yaml"
+    north.write_text(north.read_text() + f'before_sor: ["hooks.py:{function}"]\n')
+    for pipe in ("north", "south"):
+        town.deliver(pipe, "2026-01-05", "1,p1,Ann,d1")
+
+
+def test_a_task_that_fails_is_tried_again_with_the_same_run_id(town: Town) -> None:
+    with_hook(town, "once_broken", "retries: 1\nretry_delay: 1s\n")
+    state, states = town.run("2026-01-05", parts=["sor"])
+    assert (state, of_layer(states, "sor")) == ("success", {"success"})
+    assert town.warehouse.rows(
+        "select runid, attempt, try_number, state from sys.attempts where stage = 'north.sor.etl_sor' order by attempt"
+    ) == [(1, 1, 1, "failed"), (1, 2, 2, "done")]
+
+
+def test_a_debugger_stops_in_a_hook_function(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_hook(town, "stop_here")
+    stops: list[tuple[str, str, bool]] = []
+
+    def debugger(*_: Any, **__: Any) -> None:
+        frame = sys._getframe(1)
+        stops.append(
+            (frame.f_code.co_name, frame.f_locals["table"], threading.current_thread() is threading.main_thread())
+        )
+
+    monkeypatch.setattr(sys, "breakpointhook", debugger)
+    assert town.run("2026-01-05", parts=["sor"])[0] == "success"
+    assert stops == [("stop_here", "visit_hstage", True)]
+
+
+def test_a_task_that_takes_too_long_is_ended_with_what_it_does_in_the_warehouse(town: Town) -> None:
+    with_hook(town, "sleep", "execution_timeout: 3s\n")
+    started = time.monotonic()
+    state, states = town.run("2026-01-05", parts=["sor"])
+    assert time.monotonic() - started < 30
+    assert (state, states["north.sor.etl_sor"]) == ("failed", "failed")
+    assert town.warehouse.rows(
+        "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()"
+    ) == [(0,)]
+
+
+def soon(seconds: float, work: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, work)
+    timer.start()
+    return timer
+
+
+def test_a_late_delivery_is_waited_for_without_a_worker(town: Town) -> None:
+    folder = town.write()
+    for pipe in ("north", "south"):
+        file = folder / "pipes" / f"{pipe}.yaml"
+        file.write_text(file.read_text().replace("    key: [id]\n", "    key: [id]\n    wait_for: 2m\n"))
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    timer = soon(3, lambda: town.deliver("south", "2026-01-05", "1,p9,Zoë,d1"))
+    state, states = town.run("2026-01-05", parts=["sor"])
+    timer.join()
+    assert (state, of_layer(states, "sor")) == ("success", {"success"})
+    assert town.warehouse.rows("select patient from sor_south.visit_hstage") == [("p9",)]
+    waited = town.metadata(
+        """select distinct ti.task_id from task_reschedule join task_instance as ti on ti.id = task_reschedule.ti_id
+           where ti.dag_id = ?""",
+        town.name,
+    )
+    assert len(waited) == 1
+    assert waited[0][0].startswith("south.sor.")
+
+
+def test_a_password_in_a_url_is_nowhere_in_airflows_database(town: Town) -> None:
+    town.write()
+    town.run("2026-01-05")
+    password = town.warehouse.url.split(":")[2].split("@")[0]
+    with closing(sqlite3.connect(town.home / "airflow.db")) as database:
+        assert not [line for line in database.iterdump() if password in line]
