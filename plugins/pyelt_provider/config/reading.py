@@ -122,5 +122,10 @@ def _check_strays(folder: Path, problems: Problems) -> None:
     known = ["pipes", "datamarts", "functions"]
     for path in sorted(folder.iterdir()):
         near = nearest(path.name, known)
-        if path.is_dir() and path.name not in known and near.startswith("did") and any(path.iterdir()):
+        if path.is_dir() and path.name not in known and near.startswith("did") and _has_config_files(path):
             problems.add(Problem(path.name, 1, "", "nothing reads a folder of this name", near))
+
+
+def _has_config_files(folder: Path) -> bool:
+    """Say whether a folder holds files that somebody may have meant for us; deliveries lie in folders like `data`."""
+    return any(path.suffix in (".yaml", ".yml", ".sql") for path in folder.iterdir())
