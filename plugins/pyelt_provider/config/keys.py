@@ -41,6 +41,11 @@ def described(
     return Field(default, alias=name, description=description, json_schema_extra=extra, **limits)
 
 
+def one_of(*names: str) -> ConfigDict:
+    """Return the model configuration whose JSON Schema says that exactly one of these keys is given."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in names]})
+
+
 def other_names(model: type[BaseModel]) -> dict[str, str]:
     """Return the names that PyELT's dicts may use instead of a model's own: ``schedule_interval`` -> ``schedule``."""
     names = {}

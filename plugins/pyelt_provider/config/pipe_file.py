@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pyelt_provider.config.keys import Duration, Keys, Text, chosen_by, described
+from pyelt_provider.config.keys import Duration, Keys, Text, chosen_by, described, one_of
 
 
 class LimitsKeys(Keys):
@@ -24,6 +24,8 @@ FixedWidth = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, ma
 
 class SorKeys(Keys):
     """A staging table and the source that fills it; one of csv, fixed_width, table and query says which."""
+
+    model_config = one_of("csv", "fixed_width", "table", "query")
 
     csv: Text | None = described(
         "Path of a CSV file below the pipe's source path; a template.",
@@ -93,6 +95,8 @@ class SorKeys(Keys):
 
 class ValidationKeys(Keys):
     """Rejects rows of a staging table before any mapping; one of `when` and `unique` is given."""
+
+    model_config = one_of("when", "unique")
 
     table: Text = described("A staging table of this pipe.", example="patient_hstage")
     when: Text | None = described("SQL condition for rows that are invalid.", None, example="postcode like '0000%'")
@@ -212,6 +216,8 @@ class ValuesetMappingKeys(MappingKeys):
 
 class ExtraSqlKeys(Keys):
     """SQL that runs once per text and warehouse."""
+
+    model_config = one_of("sql", "file")
 
     name: Text = described("Name of the text in messages.", example="index_on_postcode")
     sql: Text | None = described("The SQL.", None, example="create index if not exists ...")

@@ -187,7 +187,7 @@ def _annotation_at(model: Any, loc: tuple[Key, ...]) -> tuple[Any, FieldInfo | N
     for step in loc:
         here = _bare(here)
         if isinstance(step, str) and step.startswith("("):
-            here = next((member for member in _members(here) if _tag(member) == step), here)
+            here = next((member for member in union_members(here) if _tag(member) == step), here)
         elif isinstance(here, type) and issubclass(here, BaseModel):
             info = next((f for n, f in here.model_fields.items() if (f.alias or n) == step), None)
             here, name = (info.annotation if info is not None else None), str(step)
@@ -201,15 +201,16 @@ def _bare(annotation: Any) -> Any:
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
-        elif len(rest := [member for member in _members(annotation) if member is not type(None)]) == 1:
+        elif len(rest := [member for member in union_members(annotation) if member is not type(None)]) == 1:
             annotation = rest[0]
         else:
             return annotation
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
+def union_members(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union, also of one inside Annotated; nothing for other annotations."""
     if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
+        return union_members(get_args(annotation)[0])
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
 
 
