@@ -28,7 +28,7 @@ def airflow_environment(
         "AIRFLOW_CONN_DWH": warehouse_url,
         "AIRFLOW_CONN_LAB": lab_url,
         "PYELT_DATA_ROOT": str(places.data_root),
-        "PYELT_DATABASE_URL": warehouse_url,
+        "PYELT_CONFIGS": str(places.project / "configs"),
     }
     return kept | ours | _database(metadata_url) | _core(places) | _speed() | _web(places, settings)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import psutil
 
 PATIENCE_SECONDS = 8.0
+CHILDREN_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,15 @@ def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 
 def _all_gone(sessions: tuple[Session, ...], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while members(sessions):
+    leaders = {session.leader for session in sessions}
+    orphaned = time.monotonic()
+    deadline = orphaned + seconds
+    while left := members(sessions):
+        if not any(process.pid in leaders for process in left):
+            # Nobody is there any more who would stop them.
+            deadline = min(deadline, orphaned + CHILDREN_SECONDS)
+        else:
+            orphaned = time.monotonic()
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
