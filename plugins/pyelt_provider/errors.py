@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class PyeltError(Exception):
@@ -46,7 +47,9 @@ class DeliveryRefused(PyeltError):
 
 
 class DeliveryMissing(DeliveryRefused):
-    """The delivery is not there (yet); the task that looks for it may wait and look again."""
+    """The delivery is not there (yet); the task that looks for it may wait up to `wait_for` and look again."""
+
+    wait_for: timedelta = timedelta(0)
 
 
 class DdlRefused(PyeltError):

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -272,30 +272,46 @@ def test_a_task_that_takes_too_long_is_ended_with_what_it_does_in_the_warehouse(
     ) == [(0,)]
 
 
-def soon(seconds: float, work: Callable[[], None]) -> threading.Timer:
-    timer = threading.Timer(seconds, work)
-    timer.start()
-    return timer
+WAITING = """
+select distinct ti.task_id from task_reschedule join task_instance as ti on ti.id = task_reschedule.ti_id
+where ti.dag_id = ?"""
 
 
 def test_a_late_delivery_is_waited_for_without_a_worker(town: Town) -> None:
     folder = town.write()
-    for pipe in ("north", "south"):
-        file = folder / "pipes" / f"{pipe}.yaml"
-        file.write_text(file.read_text().replace("    key: [id]\n", "    key: [id]\n    wait_for: 2m\n"))
-    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
-    timer = soon(3, lambda: town.deliver("south", "2026-01-05", "1,p9,Zoë,d1"))
-    state, states = town.run("2026-01-05", parts=["sor"])
-    timer.join()
-    assert (state, of_layer(states, "sor")) == ("success", {"success"})
+    file = folder / "pipes" / "south.yaml"
+    file.write_text(file.read_text().replace("    key: [id]\n", "    key: [id]\n    wait_for: 2m\n"))
+
+    def deliver_when_it_is_missed() -> None:
+        deadline = time.monotonic() + 30
+        while not town.metadata(WAITING, town.name) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        town.deliver("south", "2026-01-05", "1,p9,Zoë,d1")
+
+    source = threading.Thread(target=deliver_when_it_is_missed)
+    source.start()
+    state, states = town.run("2026-01-05", pipes=["south"], parts=["sor"])
+    source.join()
+    assert (state, states["south.sor.etl_sor"]) == ("success", "success")
     assert town.warehouse.rows("select patient from sor_south.visit_hstage") == [("p9",)]
-    waited = town.metadata(
-        """select distinct ti.task_id from task_reschedule join task_instance as ti on ti.id = task_reschedule.ti_id
-           where ti.dag_id = ?""",
-        town.name,
-    )
-    assert len(waited) == 1
-    assert waited[0][0].startswith("south.sor.")
+    [(waited,)] = town.metadata(WAITING, town.name)
+    assert waited.startswith("south.sor.")
+
+
+def test_a_delivery_that_nobody_waits_for_fails_at_once_although_another_table_would_be_waited_for(town: Town) -> None:
+    folder = town.write()
+    north = folder / "pipes" / "north.yaml"
+    text = north.read_text()
+    tables = text[text.index("  visit_hstage:") : text.index("entities:")]
+    patient = tables.replace("    key: [id]\n", "    key: [id]\n    wait_for: 2m\n")
+    other = tables.replace("visit_hstage", "other_hstage").replace("visits.csv", "others.csv")
+    north.write_text(text.replace(tables, patient + other))
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    started = time.monotonic()
+    state, states = town.run("2026-01-05", pipes=["north"], parts=["sor"])
+    assert time.monotonic() - started < 30
+    assert state == "failed"
+    assert "failed" in of_layer(states, "sor")
 
 
 def test_a_password_in_a_url_is_nowhere_in_airflows_database(town: Town) -> None:

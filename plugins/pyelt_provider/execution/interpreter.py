@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, assert_never
 
 import psycopg2
 
-from pyelt_provider.errors import PyeltError, StageFailed
+from pyelt_provider.errors import DeliveryMissing, PyeltError, StageFailed
 from pyelt_provider.execution.database_errors import safe_message
 from pyelt_provider.execution.delivery_steps import copy_delivery, read_columns
 from pyelt_provider.execution.environment import Environment, HookContext
 from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.outcome import StepRecord
 from pyelt_provider.identifiers import TableName
+from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.step import (
@@ -96,9 +98,7 @@ class Interpreter:
                     step.table or step.into,
                     Count.READ,
                     "",
-                    lambda: Result(
-                        row_count=copy_delivery(step, self._connection, self._environment, self._stage, self._run)
-                    ),
+                    lambda: self._copy_delivery(step),
                 )
             case ReadColumns():
                 return self._timed(step.label, None, None, "", lambda: self._read_columns(step))
@@ -152,8 +152,14 @@ class Interpreter:
             rows = tuple(cursor.fetchall()) if statement.fetch else ()
             return Result(row_count=max(cursor.rowcount, 0), rows=rows)
 
+    def _copy_delivery(self, step: CopyDelivery) -> Result:
+        with _patience_of(step.staging):
+            rows = copy_delivery(step, self._connection, self._environment, self._stage, self._run)
+        return Result(row_count=rows)
+
     def _read_columns(self, step: ReadColumns) -> Result:
-        names = read_columns(step, self._environment, self._stage, self._run)
+        with _patience_of(step.staging):
+            names = read_columns(step, self._environment, self._stage, self._run)
         return Result(row_count=len(names), rows=tuple((name,) for name in names))
 
     def _call_hook(self, step: CallHook) -> Result:
@@ -183,6 +189,16 @@ class Interpreter:
     def _plain(self, sql: str) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
+
+
+@contextmanager
+def _patience_of(staging: StagingTable) -> Iterator[None]:
+    """Say on a delivery that is missing how long its table waits for it."""
+    try:
+        yield
+    except DeliveryMissing as error:
+        error.wait_for = staging.wait_for
+        raise
 
 
 class StepFailed(StageFailed):

@@ -97,7 +97,7 @@ class StageTask:
                     self._stage, self._request, self._environment, log=log, on_session=self._interruption.watch
                 )
             except DeliveryMissing as error:
-                self._wait(error, self._patience(error))
+                self._wait(error, error.wait_for)
             except OlderRunOpen as error:
                 self._wait(error, WAIT_FOR_OLDER_RUN)
             except ONLY_A_PERSON_CAN_HELP as error:
@@ -157,12 +157,6 @@ class StageTask:
         run_id = self._request.dag_run_id
         states = self._ti.get_task_states(dag_id=self._ti.dag_id, task_ids=task_ids, run_ids=[run_id])
         return {task: str(getattr(state, "value", state)) for task, state in states.get(run_id, {}).items()}
-
-    def _patience(self, error: DeliveryMissing) -> timedelta:
-        wait_for = getattr(error, "wait_for", None)
-        if isinstance(wait_for, timedelta):
-            return wait_for
-        return max((table.wait_for for table in self._stage.the_pipe.tables), default=timedelta(0))
 
     def _wait(self, error: PyeltError, patience: timedelta) -> NoReturn:
         now = datetime.now(UTC)
