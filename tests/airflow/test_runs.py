@@ -136,6 +136,20 @@ def test_a_table_without_changes_is_up_to_date_too(town: Town) -> None:
     }
 
 
+def test_a_pipeline_that_is_scheduled_on_a_table_is_called_when_it_is_up_to_date(town: Town) -> None:
+    town.write()
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    table = f"127.0.0.1/{town.warehouse.name}.sor_north.visit_hstage"
+    later = Town(f"{town.name}_later", town.home, town.warehouse)
+    later.write(f"schedule: {{assets: ['{table}']}}\n")
+    try:
+        town.run("2026-01-05", pipes=["north"], parts=["sor"])
+        called = town.metadata("select target_dag_id from asset_dag_run_queue")
+    finally:
+        (town.home / "dags" / f"{later.name}.py").unlink()
+    assert called == [(later.name,)]
+
+
 def test_parameters_limit_a_run_to_a_pipe_and_a_layer_and_being_skipped_stops_nothing(town: Town) -> None:
     town.write()
     town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
