@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -98,8 +100,22 @@ def _show(run: Run, api: Api, task_logs: Path, screen: Screen) -> None:
     screen.say(f"  {run.dag_id:<24} {run.day}  {run.state:<8} {seconds}")
     if run.state == "failed":
         for task in api.failed_tasks(run):
-            log = task_logs / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task.task_id}"
-            screen.say(f"      failed: {task.task_id}; its log: {log / f'attempt={task.attempt}.log'}")
+            folder = task_logs / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task.task_id}"
+            log = folder / f"attempt={task.attempt}.log"
+            screen.say(f"      failed: {task.task_id}: {last_error(log)}\n              its log: {log}")
+
+
+def last_error(log: Path) -> str:
+    """Return the first line of the error that ended a task, from its log of JSON lines; a hint when it holds none."""
+    found = "its log has no error; the scheduler's log may say more"
+    if not log.exists():
+        return found
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            entry = json.loads(line)
+            for error in entry.get("error_detail") or []:
+                found = f"{error['exc_type']}: {error['exc_value']}".split("\n")[0]
+    return found
 
 
 def _moving_line(api: Api, open_runs: list[Run], *, ended: int) -> str:
