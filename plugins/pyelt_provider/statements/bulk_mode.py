@@ -1,0 +1,60 @@
+"""When a table may be loaded in bulk, and how: it is empty, nobody else loads it, and there is enough to load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyelt_provider.identifiers import TableName
+from pyelt_provider.statements.bulk import drop_for_bulk, restore_after_bulk
+from pyelt_provider.statements.step import Program, Statement
+from pyelt_provider.statements.tables import TableSpec
+
+BULK_ROWS = 20_000
+"""From how many rows on an empty table is loaded without its indexes; below that making them anew costs more."""
+
+
+def see_empty_tables(tables: Sequence[TableName]) -> Statement:
+    """A row per table: its place in the list, and whether it has no rows."""
+    queries = "\nunion all\n".join(
+        f"select {number}, not exists (select from {table.sql})" for number, table in enumerate(tables)
+    )
+    return Statement(
+        label="look for empty tables",
+        fetch=True,
+        assumed=tuple((number, False) for number, _ in enumerate(tables)),
+        sql=f"\n{queries}\n",
+    )
+
+
+def load_alone(tables: Sequence[TableName]) -> Statement:
+    """A row per table: its place in the list, and whether this stage alone loads it until its end.
+
+    Who is alone gets the table's advisory lock exclusively, without waiting. Several pipes that load at the same time
+    hold it shared; then none of them gets it, and none of them loads in bulk.
+    """
+    queries = "\nunion all\n".join(
+        f"select {number}, pg_try_advisory_xact_lock(hashtextextended('pyelt table ' || %(table_{number})s, 0))"
+        for number, _ in enumerate(tables)
+    )
+    return Statement(
+        label="see whether nobody else loads them",
+        fetch=True,
+        assumed=tuple((number, True) for number, _ in enumerate(tables)),
+        parameters={f"table_{number}": str(table) for number, table in enumerate(tables)},
+        sql=f"\n{queries}\n",
+    )
+
+
+def load_in_bulk(spec: TableSpec, program: Program) -> Program:
+    """Run the program, which fills the empty table, without the table's indexes and keys; they come back after it.
+
+    The table gets new, empty files first: a server without replicas (``wal_level = minimal``) then writes its rows
+    once instead of twice. Foreign keys are checked by merging two indexes, which the planner does not choose by itself
+    before the table has statistics.
+    """
+    dropped = yield from drop_for_bulk(spec)
+    yield Statement(label="start with new files", table=spec.table, sql=f"truncate {spec.table.sql}")
+    yield from program
+    yield Statement(label="check foreign keys by their indexes", sql="set local enable_hashjoin = off")
+    yield from restore_after_bulk(dropped)
+    yield Statement(label="check foreign keys by their indexes", sql="set local enable_hashjoin to default")

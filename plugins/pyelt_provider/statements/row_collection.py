@@ -1,0 +1,256 @@
+"""Collects the rows of entity mappings that have to be loaded, each mapping's into a temporary table, with typed values.
+
+Every expression of a mapping is evaluated here and nowhere else, so a row that cannot be evaluated is found before
+anything of it is in the vault.
+"""
+
+from __future__ import annotations
+
+from pyelt_provider.identifiers import opaque
+from pyelt_provider.planning.run import Run
+from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.deltas import touched_parameters, touched_rows
+from pyelt_provider.statements.mapped_rows import Group, MappedEntity, Work
+from pyelt_provider.statements.mapping_sources import conditions_of
+from pyelt_provider.statements.row_isolation import (
+    fenced_relation,
+    isolate_keys,
+    isolate_rows,
+    judge_rejected_again,
+    keep_rejections,
+)
+from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
+
+DATA_ERRORS = ("22", "23")
+"""SQLSTATE classes of errors that the data of a row makes: values that cannot be cast, checks that fail."""
+
+
+def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
+    """Collect which rows and keys of a group of mappings have changed; return False when none has."""
+    if group.full:
+        return True
+    if not (yield from _touch(stage, group)):
+        return False
+    if group.needs_keys:
+        yield from _collect_keys(group)
+    return True
+
+
+def _touch(stage: Stage, group: Group) -> Routine[int]:
+    found = 0
+    for work in group.works:
+        if _is_touched(work):
+            result = yield touch(stage, work)
+            found += result.row_count
+    return found
+
+
+def _is_touched(work: Work) -> bool:
+    return work.entity.staging is not None and not work.delta.is_empty
+
+
+def _collect_keys(group: Group) -> Program:
+    guarded = yield Isolated(label="collect changed keys", program=_one(collect_keys(group)), only=DATA_ERRORS)
+    if guarded.error is None:
+        return
+    for work in group.works:
+        if _is_touched(work):
+            yield from isolate_keys(work)
+    yield collect_keys(group, isolated=True)
+
+
+def collect_entity(
+    stage: Stage, run: Run, group: Group, work: Work, *, isolated: set[int], numbered: bool
+) -> Routine[int]:
+    """Collect the rows of one mapping of the group into its temporary table; return how many there are.
+
+    The candidates are all active valid rows of the keys that changed rows have or had; all rows when the group is full.
+    Rows that cannot be evaluated are rejected for their mapping alone; then the mapping's number goes into `isolated`.
+    `numbered` gives the rows new hub ids (`_id`), for a hub that is empty.
+    """
+    entity = work.entity
+    excluded = work.delta.has_rejected
+    if excluded:
+        yield from judge_rejected_again(stage, work)
+    counted: list[int] = []
+    program = _counting(collect_rows(group, work, excluded=excluded, numbered=numbered), counted)
+    if not entity.can_fail:
+        yield from program
+    else:
+        guarded = yield Isolated(label=f"collect rows of {entity.name}", program=program, only=DATA_ERRORS)
+        if guarded.error is not None:
+            yield from isolate_rows(group, work, made_room=excluded)
+            excluded = True
+            yield from _counting(collect_rows(group, work, excluded=True, numbered=numbered), counted)
+    if excluded:
+        isolated.add(entity.number)
+        yield from keep_rejections(stage, run, work)
+    rows = counted[-1]
+    if not entity.has_one_row_per_key:
+        yield from _number(Count.UNKEYED, "rows without a key", entity, count_unkeyed(group, work, excluded=excluded))
+        if entity.fields and rows:
+            yield from _number(Count.DIFFERING, "keys whose rows differ", entity, count_differing(entity))
+    return rows
+
+
+def _number(count: Count, label: str, entity: MappedEntity, statement: Statement) -> Program:
+    result = yield statement
+    rows = int(str(result.value))
+    if rows:
+        yield Number(label=label, table=entity.hub.table, count=count, rows=rows, mapping=entity.name)
+
+
+def _one(statement: Statement) -> Program:
+    yield statement
+
+
+def _counting(statement: Statement, counted: list[int]) -> Program:
+    result = yield statement
+    counted.append(result.row_count)
+
+
+def touch(stage: Stage, work: Work) -> Statement:
+    """Collect the ids of the staging rows that the mapping has to look at, active or closed."""
+    entity = work.entity
+    assert entity.staging is not None
+    sys_schema = stage.pipeline.sys_schema
+    return Statement(
+        label="collect changed rows",
+        mapping=entity.name,
+        table=entity.staging.table,
+        count=Count.READ,
+        parameters=touched_parameters(entity.staging, work.delta, stage.pipe_name, entity.name),
+        sql=f"""
+create temporary table {entity.touched} on commit drop as
+select changed._id as _touched
+from (
+    {touched_rows(entity.staging, sys_schema, work.delta, stage.pipe_name, entity.name)}) as changed
+""",
+    )
+
+
+def collect_keys(group: Group, *, isolated: bool = False) -> Statement:
+    """Collect the business keys that the changed rows have or had; rows that were refused on arrival never had one."""
+    queries = "\n    union all\n".join(_keys_of(work, isolated=isolated) for work in group.works if _is_touched(work))
+    return Statement(
+        label="collect changed keys",
+        mapping=group.works[0].entity.name,
+        sql=f"""
+create temporary table {group.keys} on commit drop as
+select distinct changed._key
+from (
+{queries}) as changed
+where changed._key is not null
+""",
+    )
+
+
+def _keys_of(work: Work, *, isolated: bool) -> str:
+    entity = work.entity
+    assert entity.staging is not None
+    relation = entity.relation
+    if isolated:
+        join = f"\n    {opaque(entity.mapping.source.join)}" if entity.mapping.source.join else ""
+        relation = f"""(
+        select s.* from {entity.staging.table.sql} as s
+        where s._id not in (select _row from {entity.rejected}_keys)
+            and s._id in (select _touched from {entity.touched})
+        offset 0) as s{join}"""
+    return f"""    select {entity.key} as _key
+    from {relation}
+    where s._id in (select _touched from {entity.touched})
+        and (s._active or s._finish_runid is distinct from s._runid)"""
+
+
+def collect_rows(group: Group, work: Work, *, excluded: bool, numbered: bool = False) -> Statement:
+    """Collect the rows of one mapping with their key and their values in the types of their columns.
+
+    A mapping without satellites gives each key once. With `excluded`, rows in the temporary table of rejected rows stay
+    out, behind a fence: their expressions must not be evaluated.
+    """
+    entity = work.entity
+    narrowed: tuple[str, ...] = ()
+    if not group.full and group.by_row:
+        narrowed = (f"s._id in (select _touched from {entity.touched})",)
+    elif not group.full:
+        narrowed = (f"{entity.key} in (select _key from {group.keys})",)
+    relation = fenced_relation(entity, narrowed if group.by_row else ()) if excluded else entity.relation
+    conditions = conditions_of(entity.mapping.source, *narrowed)
+    return Statement(
+        label="collect rows",
+        mapping=entity.name,
+        table=entity.staging.table if entity.staging else entity.hub.table,
+        count=Count.READ if group.full else None,
+        sql=f"""
+create temporary table {entity.rows} on commit drop as
+select {_selected(group, entity, numbered=numbered)}
+from {relation}
+{conditions}
+""",
+    )
+
+
+def _selected(group: Group, entity: MappedEntity, *, numbered: bool) -> str:
+    key = f"{entity.key} as _key"
+    if is_keys_only(entity):
+        return f"distinct {key}"
+    columns = [
+        *(["row_number() over () as _id"] if numbered else []),
+        *([f"{entity.row_identity} as _row"] if entity.staging else []),
+        key,
+        *([] if entity.has_one_row_per_key else [_rank(entity)]),
+        *(f"{field.sql} as {field.value}" for field in entity.fields),
+    ]
+    return ",\n    ".join(columns)
+
+
+def _rank(entity: MappedEntity) -> str:
+    return f"row_number() over (partition by {entity.key} order by {entity.order}) as _rank"
+
+
+def is_keys_only(entity: MappedEntity) -> bool:
+    """True when only the mapping's distinct keys matter: it fills no satellite and no column in staging."""
+    names = {name for _, name in entity.staging.fk_columns} if entity.staging else set()
+    return not entity.fields and entity.hub.name not in names
+
+
+def winners(entity: MappedEntity) -> str:
+    """Return the condition on collected rows `r` that leaves one per key."""
+    return "true" if entity.has_one_row_per_key else "r._rank = 1"
+
+
+def count_unkeyed(group: Group, work: Work, *, excluded: bool) -> Statement:
+    """One row: how many of the rows to look at have no business key."""
+    entity = work.entity
+    narrowed: tuple[str, ...] = ()
+    if not group.full and _is_touched(work):
+        narrowed = (f"s._id in (select _touched from {entity.touched})",)
+    relation = fenced_relation(entity, narrowed) if excluded else entity.relation
+    return Statement(
+        label="count rows without a key",
+        mapping=entity.name,
+        fetch=True,
+        assumed=((0,),),
+        sql=f"""
+select count(*) filter (where {entity.key} is null)
+from {relation}
+{conditions_of(entity.mapping.source, *narrowed)}
+""",
+    )
+
+
+def count_differing(entity: MappedEntity) -> Statement:
+    """One row: how many keys have rows whose values are not the same, so that the choice of the winner matters."""
+    differs = " or ".join(f"r.{f.value}::text is distinct from w.{f.value}::text" for f in entity.fields)
+    return Statement(
+        label="count keys whose rows differ",
+        mapping=entity.name,
+        fetch=True,
+        assumed=((0,),),
+        sql=f"""
+select count(distinct r._key)
+from {entity.rows} as r
+join {entity.rows} as w on w._key = r._key and w._rank = 1
+where r._rank > 1 and ({differs})
+""",
+    )
