@@ -36,7 +36,7 @@ links:
   Treated: {references: {patient: Patient, doctor: Doctor}}
 """
 
-DATAMART = "-- materialized: table\nselect name from dv.patient_view\n"
+DATAMART = "-- materialized: table\nselect default_name as name from dv.patient_view\n"
 
 
 def write_town(

@@ -6,9 +6,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from postbox import Postbox, postbox_server
 
 HOME = Path(tempfile.mkdtemp(prefix="pyelt-airflow-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
@@ -36,3 +39,11 @@ def airflow_home() -> Path:
 
     initdb()
     return HOME
+
+
+@pytest.fixture
+def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
+    """A mail server that is Airflow's connection `mail`."""
+    with postbox_server() as (box, url):
+        monkeypatch.setenv("AIRFLOW_CONN_MAIL", url)
+        yield box

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import logging
-import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.message import EmailMessage
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
 
 from databases import Database
+from postbox import Postbox
 from pyelt_provider.execution.environment import LocalEnvironment
 from pyelt_provider.execution.runner import RunRequest
 from pyelt_provider.model.connection import ConnectionRef
@@ -32,38 +27,6 @@ REQUEST = RunRequest(
     interval_start=datetime(2026, 1, 1, 1, tzinfo=UTC),
     interval_end=datetime(2026, 1, 2, 1, tzinfo=UTC),
 )
-
-
-class Postbox(Message):
-    """Keeps every mail that arrives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mails: list[EmailMessage] = []
-
-    def handle_message(self, message: email.message.Message) -> None:
-        self.mails.append(email.message_from_bytes(message.as_bytes(), policy=email.policy.default))
-
-    @property
-    def subjects(self) -> list[str]:
-        return [mail["subject"] for mail in self.mails]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
-    box = Postbox()
-    port = free_port()
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    monkeypatch.setenv("AIRFLOW_CONN_MAIL", f"smtp://127.0.0.1:{port}/?disable_ssl=true&disable_tls=true&timeout=5")
-    yield box
-    server.stop()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 from airflow.dag_processing.dagbag import BundleDagBag
 
 from databases import Database
+from postbox import Postbox
 from town_files import deliver, write_town
 
 _numbers = itertools.count(1)
@@ -326,6 +327,40 @@ def test_a_delivery_that_nobody_waits_for_fails_at_once_although_another_table_w
     assert time.monotonic() - started < 30
     assert state == "failed"
     assert "failed" in of_layer(states, "sor")
+
+
+MAILS = """\
+email_settings:
+  to: night@example.test
+  from: loads@example.test
+  conn_id: mail
+  send_mail_before_run: true
+  send_log_mail_after_run: true
+"""
+
+
+def test_mails_go_out_before_and_after_a_run_also_when_it_fails(town: Town, postbox: Postbox) -> None:
+    town.write(MAILS)
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    assert town.run("2026-01-05", pipes=["north"], parts=["sor"])[0] == "success"
+    assert town.run("2026-01-06", pipes=["north"], parts=["sor"])[0] == "failed"
+    assert postbox.subjects == [
+        f"Pipeline {town.name}: run 1.00 started",
+        f"Pipeline {town.name}: run 1.00 succeeded",
+        f"Pipeline {town.name}: run 1.01 started",
+        f"Pipeline {town.name}: run 1.01 failed",
+    ]
+
+
+def test_a_warehouse_that_is_away_is_mailed_and_the_run_is_red(town: Town, postbox: Postbox) -> None:
+    folder = town.write(MAILS)
+    pipeline = folder / "pipeline.yaml"
+    pipeline.write_text(
+        pipeline.read_text().replace(town.warehouse.url, "postgresql://nobody:nothing@127.0.0.1:9/gone")
+    )
+    state, states = town.run("2026-01-05")
+    assert (state, states["prepare"], states["close"]) == ("failed", "failed", "failed")
+    assert postbox.subjects == [f"Pipeline {town.name}: a run without a number failed"]
 
 
 def test_a_password_in_a_url_is_nowhere_in_airflows_database(town: Town) -> None:

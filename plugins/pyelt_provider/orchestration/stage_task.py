@@ -136,9 +136,11 @@ class StageTask:
         self._ti.xcom_push("return_value", xcom_value(outcome))
         errors = dict(outcome.failures)
         # No retry: what failed does not mend by looking at it again.
-        raise AirflowFailException(
-            _failure_text("the run", {task: errors.get(task, state) for task, state in failed.items()})
+        text = _failure_text(
+            "the run", {task: errors.get(task, state) for task, state in failed.items() if state == "failed"}
         )
+        not_done = ", ".join(task for task, state in failed.items() if state != "failed")
+        raise AirflowFailException(text + (f"\nnot done because of that: {not_done}" if not_done else ""))
 
     def _failed_tasks(self) -> dict[str, str]:
         states = self._task_states(None)
@@ -200,6 +202,6 @@ def _event(outcome: StageOutcome, table: TableName) -> dict[str, Any]:
 
 
 def _failure_text(what: str, failures: Mapping[str, str]) -> str:
-    return "\n".join(
-        [f"{what} failed in {len(failures)} place(s):", *(f"  {name}: {why}" for name, why in failures.items())]
-    )
+    # Errors of a stage begin with its name; it is said once.
+    reasons = [f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in failures.items()]
+    return "\n".join([f"{what} failed in {len(reasons)} place{'' if len(reasons) == 1 else 's'}:", *reasons])
