@@ -120,7 +120,7 @@ def _fields(
         if satellite.kind is not SatelliteKind.HYBRID and type_name is not None:
             cursor.wrong(f"the satellite {satellite.name} has no types", f"write {satellite_name}.{column_name}")
         elif satellite.kind is SatelliteKind.HYBRID and type_name is None:
-            known = ", ".join(satellite.types)
+            known = ", ".join(dict.fromkeys(satellite.types))
             what = f"the type is missing: {satellite.name} is hybrid"
             cursor.wrong(what, f"write {satellite_name}.{column_name}[type] with one of {known}")
         elif satellite.kind is SatelliteKind.HYBRID and type_name not in satellite.types and satellite.types:
@@ -185,7 +185,8 @@ def _check_link(written: keys.LinkMappingKeys, link: Link, cursor: Cursor, pipe:
         missing = [role for role in roles if role not in written.references]
         if missing and not at.spot.removed and "references" not in cursor.spot.removed:
             named = " and ".join(repr(role) for role in missing)
-            at.wrong(f"the reference {named} of link {link.name} is missing", f"such as {missing[0]}: its business key")
+            plural = "references" if len(missing) > 1 else "reference"
+            at.wrong(f"link {link.name} needs the {plural} {named}", f"such as {missing[0]}: its business key")
     if link.types and written.type is None and "type" not in cursor.spot.removed:
         cursor.wrong(f"the type is missing: link {link.name} is hybrid", f"write type: {' or '.join(link.types)}")
     elif link.types and written.type is not None and written.type not in link.types:

@@ -71,6 +71,10 @@ def described(value: object) -> str:
 def _mend_type(kind: str, value: object, example: str) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float | date):
         return f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+    if kind == "string_type" and value is None:
+        return "give it a value; the word null means nothing unless it stands in quotes" + (
+            f", {example}" if example else ""
+        )
     if kind == "bool_type":
         return "write true or false without quotes"
     if kind in ("int_type", "float_type") and isinstance(value, str) and value.strip().isdigit():
