@@ -136,14 +136,13 @@ def _add_columns(spec: TableSpec, found: FoundTable) -> list[Change]:
 
 def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
     # An old PyELT key has no source in it, so two sources, or two revisions of a code, could not stand side by side.
-    if not spec.replaces_keys:
-        return []
     changes: list[Change] = []
     old = found.primary_key
     outlived = [
         index
         for index in found.indexes
-        if index.unique
+        if spec.replaces_keys
+        and index.unique
         and not index.primary
         and not index.where
         and set(index.columns) <= set(spec.column_names)
@@ -158,7 +157,7 @@ def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
         changes.append(
             Change(statement=Statement(label=f"drop old unique key {index.name}", table=spec.table, sql=drop))
         )
-    if old is None or set(old.columns) != set(spec.primary_key):
+    if spec.primary_key and (old is None or (spec.replaces_keys and set(old.columns) != set(spec.primary_key))):
         drop = f"drop constraint {quote(old.constraint or old.name)}, " if old else ""
         table = spec.table.sql.replace("%%", "%")
         changes.append(
@@ -174,7 +173,7 @@ def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
                     f"the primary key of {spec.table} has to become ({', '.join(spec.primary_key)}), but rows have "
                     f"nulls there or are there twice; look with: select {', '.join(spec.primary_key)}, count(*) "
                     f"from {table} group by {', '.join(map(str, range(1, len(spec.primary_key) + 1)))} "
-                    f"having count(*) > 1 or bool_or(_source_system is null); and fill or remove them"
+                    f"having count(*) > 1 or num_nulls({', '.join(spec.primary_key)}) > 0; and fill or remove them"
                 ),
             )
         )
