@@ -52,7 +52,7 @@ known as (
     select e._id, e._last_runid, r.key_fields, r.fields, r.message
     from rejected as r
     join {exceptions.sql} as e
-        on md5(concat_ws('|', e.table_name, e.key_fields)) = md5(concat_ws('|', %(table)s, r.key_fields))
+        on md5(e.key_fields) = md5(r.key_fields)
         and e.schema = %(schema)s and e.table_name = %(table)s and e._source_system = %(pipe)s
         and e.key_fields = r.key_fields and e.fields = r.fields and e.message = r.message),
 journal as (
