@@ -145,6 +145,8 @@ class DomainFile(Keys):
     )
     valueset_schema: Text = described("Schema of the valuesets.", "valset")
     hubs: dict[str, HubKeys | None] = described("Hubs by name.", {}, example={"Patient": {"satellites": {}}})
-    links: dict[str, LinkKeys] = described("Links by name.", {}, example={"PatientTraject": {}})
+    links: dict[str, LinkKeys] = described(
+        "Links by name.", {}, example={"PatientTraject": {"references": {"patient": "Patient", "traject": "Traject"}}}
+    )
     valuesets: dict[str, ValuesetKeys | None] = described("Valuesets by name.", {}, example={"Valueset": {}})
     validations: list[VaultValidationKeys] = described("Validations of the vault, after the load.", [])

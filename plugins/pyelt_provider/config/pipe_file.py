@@ -268,7 +268,7 @@ class PipeFile(Keys):
         "Schema of the staging tables. Without it, sor_<pipe>.", None, pyelt="sor_schema", example="sor_his"
     )
     sor: dict[str, SorKeys] = described(
-        "The staging tables by name.", {}, example={"patient_hstage": {"csv": "patients.csv"}}
+        "The staging tables by name.", {}, example={"patient_hstage": {"csv": "patients.csv", "key": ["patientnummer"]}}
     )
     validations: list[ValidationKeys] = described("Rejects rows before any mapping.", [])
     entities: list[EntityKeys] = described("Mappings onto hubs and their satellites.", [])
