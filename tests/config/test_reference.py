@@ -51,7 +51,7 @@ def test_every_example_is_accepted_by_the_key_that_it_is_of(model: type[BaseMode
         extra = field.json_schema_extra
         assert isinstance(extra, dict)
         if extra["example"] is not None:
-            kind = Annotated[field.annotation, *field.metadata]  # type: ignore[valid-type]
+            kind = Annotated[field.annotation, "the key", *field.metadata]  # type: ignore[valid-type]
             TypeAdapter(kind).validate_python(extra["example"], strict=True)
 
 
