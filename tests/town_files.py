@@ -45,8 +45,8 @@ def write_town(
     """Write the project below `configs` and return its folder; `settings` are more lines of pipeline.yaml."""
     folder = configs / name
     files = {
-        "pipeline.yaml": f"pipeline: {name}\nconn_dwh: {conn_dwh}\nstart_date: 2026-01-01\ndata_root: {configs.parent / 'data' / name}\n"
-        + textwrap.dedent(settings),
+        "pipeline.yaml": f"pipeline: {name}\nconn_dwh: {conn_dwh}\nstart_date: 2026-01-01\n"
+        f"data_root: {configs.parent / 'data' / name}\n{textwrap.dedent(settings)}",
         "domain.yaml": DOMAIN,
         "pipes/north.yaml": PIPE.format(name="north", active="true"),
         "pipes/south.yaml": PIPE.format(name="south", active=str(south_active).lower()),

@@ -207,7 +207,7 @@ def test_a_pipe_that_fails_stops_no_other_and_makes_the_run_red(town: Town) -> N
 def test_on_errors_log_goes_on_with_the_other_mappings_and_fails_with_their_names(town: Town) -> None:
     folder = town.write("on_errors: log\n")
     north = folder / "pipes" / "north.yaml"
-    north.write_text(north.read_text().replace("bk: doctor}", 'bk: "(1 / (length(doctor) - 2))::text"}'))
+    north.write_text(north.read_text().replace("bk: doctor}", "bk: \"pg_read_file('/no/such/file')\"}"))
     for pipe in ("north", "south"):
         town.deliver(pipe, "2026-01-05", "1,p1,Ann,d1")
     state, states = town.run("2026-01-05")

@@ -26,13 +26,14 @@ from pyelt_provider.errors import (
 )
 from pyelt_provider.execution.database_errors import safe_message
 from pyelt_provider.execution.outcome import StageOutcome
-from pyelt_provider.execution.runner import RunRequest, run_stage
+from pyelt_provider.execution.runner import run_stage
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.orchestration.airflow_environment import AirflowEnvironment, mask_passwords
 from pyelt_provider.orchestration.assets import asset_name
 from pyelt_provider.orchestration.interruption import Interruption
 from pyelt_provider.orchestration.run_mails import mail_after_run, mail_before_run
 from pyelt_provider.orchestration.run_parameters import Selection
+from pyelt_provider.orchestration.run_request import request_of
 from pyelt_provider.orchestration.stage_log import SectionedLog, log_outcome, xcom_value
 from pyelt_provider.planning.stages import Stage, StageKind
 
@@ -178,23 +179,6 @@ class StageTask:
             table = tables.get(asset.name)
             if table is not None:
                 self._context["outlet_events"][asset].extra = _event(outcome, table)
-
-
-def request_of(context: Mapping[str, Any]) -> RunRequest:
-    """Return what a run asks for. A run without a data interval stands for the moment at which it was asked for."""
-    dag_run, params, ti = context["dag_run"], context["params"], context["ti"]
-    moment = dag_run.logical_date or dag_run.run_after
-    start = dag_run.data_interval_start or moment
-    return RunRequest(
-        dag_id=ti.dag_id,
-        dag_run_id=ti.run_id,
-        interval_start=start,
-        interval_end=dag_run.data_interval_end or start,
-        try_number=ti.try_number,
-        allow_deletions=bool(params.get("allow_deletions")),
-        allow_ddl=bool(params.get("allow_ddl")),
-        allow_key_change=bool(params.get("allow_key_change")),
-    )
 
 
 def _event(outcome: StageOutcome, table: TableName) -> dict[str, Any]:
