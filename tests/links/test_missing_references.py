@@ -14,7 +14,9 @@ def test_a_row_waits_for_its_key_and_gives_its_link_when_the_key_arrives(warehou
 
     outcomes = clinic.deliver(DAY_1, his_patients="P1", his_doctors="D1", his_visits="1;P1;D1 2;P1;D2 3;P9;D9")
     assert clinic.links == [("P1", "D1")]
-    assert clinic.rows("select role, missing_bk, runid::text, resolved_runid from sys.waiting_references order by 2") == [
+    assert clinic.rows(
+        "select role, missing_bk, runid::text, resolved_runid from sys.waiting_references order by 2"
+    ) == [
         ("doctor", "D2", "1.00", None),
         ("doctor", "D9", "1.00", None),
         ("patient", "P9", "1.00", None),
@@ -142,12 +144,29 @@ def test_a_mapping_may_reject_rows_whose_keys_are_missing(warehouse: Database, t
     clinic.deliver(DAY_2, his_patients="P1", his_doctors="D1", his_visits=visits)
     assert clinic.links == [("P1", "D1")]
     assert clinic.rows(
-        "select table_name, key_fields, message, _runid::text, _last_runid::text from sor_his._exceptions order by 2"
+        "select mapping, table_name, key_fields, message, _runid::text, _last_runid::text "
+        "from dv._exceptions order by key_fields"
     ) == [
-        ("visit_hstage", "nr: 2", "visit_hstage -> Visit: no doctor of this key in dv.doctor_hub", "1.00", "2.00"),
-        ("visit_hstage", "nr: 3", "visit_hstage -> Visit: no doctor of this key in dv.doctor_hub", "1.00", "2.00"),
+        (
+            "visit_hstage -> Visit",
+            "visit_hstage",
+            '{"nr": "2"}',
+            "no doctor of this key in dv.doctor_hub",
+            "1.00",
+            "2.00",
+        ),
+        (
+            "visit_hstage -> Visit",
+            "visit_hstage",
+            '{"nr": "3"}',
+            "no doctor of this key in dv.doctor_hub",
+            "1.00",
+            "2.00",
+        ),
     ]
 
     clinic.deliver(DAY_3, his_patients="P1", his_doctors="D1 D2", his_visits=visits)
     assert clinic.links == [("P1", "D1"), ("P1", "D2")]
-    assert clinic.rows("select count(*) filter (where freed_runid is null), count(*) from sys.rejected_rows") == [(1, 2)]
+    assert clinic.rows("select count(*) filter (where freed_runid is null), count(*) from sys.rejected_rows") == [
+        (1, 2)
+    ]

@@ -6,29 +6,16 @@ from dataclasses import dataclass
 
 from pyelt_provider.identifiers import opaque, quote, text_literal
 from pyelt_provider.model.domain import Link
-from pyelt_provider.model.staging import StagingTable
-from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
-from pyelt_provider.statements.link_rows import (
-    LinkWork,
-    conditions,
-    hub_joins,
-    key_columns,
-    lookup,
-    references,
-    resolved_columns,
-    row_number,
-    source_relation,
-    staging_of,
-    touched,
-    touched_bindings,
-)
-from pyelt_provider.statements.step import Statement
+from pyelt_provider.statements.casts import key_expression
+from pyelt_provider.statements.expressions import identifies
+from pyelt_provider.statements.link_rows import LinkWork, conditions, hub_joins, relation, resolved_columns
+from pyelt_provider.statements.step import Count, Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkGroup:
-    """All mappings of the pipe onto one link with a history, those that have nothing new included.
+    """Mappings of one link that are loaded together; with a history all mappings of the pipe on it.
 
     `full`: all their rows are compared. Else the keys that the changed rows have or had are in the temporary table
     `keys`: the lookups (look_1, ...), the whole key (key_1, ...), the link's type and whether the row is closed.
@@ -37,24 +24,46 @@ class LinkGroup:
     link: Link
     works: tuple[LinkWork, ...]
     full: bool
+    has_history: bool
+
+    @property
+    def name(self) -> str:
+        return ", ".join(work.name for work in self.works)
 
     @property
     def keys(self) -> str:
-        return quote(f"link_keys_{self.works[0].number}")
+        return quote(f"pyelt_link_keys_{self.works[0].number}")
 
     @property
     def states(self) -> str:
         """The temporary table of the links that are touched, and whether each is current."""
-        return quote(f"link_states_{self.works[0].number}")
+        return quote(f"pyelt_link_states_{self.works[0].number}")
 
-    @property
-    def alone(self) -> bool:
-        return len(self.works) == 1
+    def by_staging_key(self, work: LinkWork) -> bool:
+        """True when one of the references says the key of the staging table, and no other mapping gives the link.
 
-    def lookups(self, stage: Stage, work: LinkWork) -> tuple[str, ...]:
-        staging = staging_of(stage, work.mapping.source)
-        by_bk = StagingTable(schema="", name="", source=None, key=())  # type: ignore[arg-type]
-        return lookup(work, staging or by_bk, alone=self.alone)
+        Then no two active rows give the same link (or driving key).
+        """
+        chosen = self._lookup_references(work)
+        return (
+            len(self.works) == 1
+            and work.source.is_incremental
+            and work.staging is not None
+            and any(identifies(bk, work.staging.key) for bk in chosen)
+        )
+
+    def lookups(self, work: LinkWork) -> tuple[str, ...]:
+        """Return the expressions by which other active rows of the same link (or driving key) are found by an index.
+
+        The staging key where that says it, else the reference expressions that have an index (see mapping_indexes).
+        """
+        if self.by_staging_key(work) and work.staging is not None:
+            return tuple(f"s.{quote(column)}" for column in work.staging.key)
+        return tuple(key_expression(bk) for bk in self._lookup_references(work))
+
+    def _lookup_references(self, work: LinkWork) -> tuple[str, ...]:
+        by_role = {reference.role: reference.bk for reference in work.mapping.references}
+        return tuple(by_role[r.role] for r in self.link.references if self.link.driving in (None, r.role))
 
 
 def link_type(work: LinkWork) -> str:
@@ -62,136 +71,162 @@ def link_type(work: LinkWork) -> str:
     return f"{text_literal(work.mapping.type)}::text" if work.mapping.type is not None else "null::text"
 
 
-def create_keys(stage: Stage, group: LinkGroup) -> Statement:
+def create_keys(group: LinkGroup) -> Statement:
     """Make the temporary table of touched keys."""
-    work = group.works[0]
-    looks = ", ".join(f"look_{number} text" for number, _ in enumerate(group.lookups(stage, work), 1))
+    looks = ", ".join(f"look_{number} text" for number, _ in enumerate(group.lookups(group.works[0]), 1))
     keys = ", ".join(f"key_{number} text" for number, _ in enumerate(group.link.references, 1))
     return Statement(
         label="make room for the keys of changed rows",
-        mapping=work.mapping.name,
+        mapping=group.name,
         sql=f"create temporary table {group.keys} ({looks}, {keys}, type text, gone boolean) on commit drop",
     )
 
 
-def collect_keys(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> Statement:
+def collect_keys(group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect the keys of the mapping's changed rows, the closed ones included.
 
-    Where a changed row was never usable, the row that stood before it says what the vault has of it.
+    Where a changed row was rejected, the row that stood before it says what the vault has of it. With `excluded`, rows
+    whose keys cannot be evaluated stay out, behind a fence.
     """
-    staging = staging_of(stage, work.mapping.source)
-    assert staging is not None
-    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in staging.key)
-    key_list = ", ".join(f"before.{quote(column)}" for column in staging.key)
-    later_key_list = ", ".join(f"first.{quote(column)}" for column in staging.key)
-    looks = ", ".join(
-        f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(stage, work), 1)
-    )
+    assert work.staging is not None
+    table, key = work.staging.table.sql, work.staging.key
+    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in key)
+    before_key = ", ".join(f"before.{quote(column)}" for column in key)
+    changed_key = ", ".join(f"changed.{quote(column)}" for column in key)
+    looks = ", ".join(f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(work), 1))
+    source = work.entity.relation
+    if excluded:
+        join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
+        source = f"""(
+        select s.* from {table} s
+        where not exists (select from {work.entity.rejected}_keys x where x._row = s._id)
+        offset 0) s{join}"""
     return Statement(
         label="collect the keys of changed rows",
-        mapping=work.mapping.name,
-        parameters=touched_bindings(stage, run, work),
+        mapping=work.name,
         sql=f"""
 insert into {group.keys}
-with recursive changed as materialized (
-    {touched(stage, work)}
-), later as (
-    select first._id, first._runid, first._valid, {later_key_list}
-    from {staging.table.sql} first where first._id in (select _id from changed)
-      and (first._active or first._runid < first._finish_runid)
+with recursive later as (
+    select changed._id, changed._runid, changed._valid, {changed_key}
+    from {table} changed
+    where changed._id in (select _touched from {work.touched})
+      and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    select before._id, before._runid, before._valid, {key_list}
-    from later join {staging.table.sql} before on before._finish_runid = later._runid and {same_key}
+    select before._id, before._runid, before._valid, {before_key}
+    from later join {table} before on before._finish_runid = later._runid and {same_key}
     where not later._valid and before._runid < before._finish_runid
 )
-select distinct {looks}, {key_columns(work)}, {link_type(work)}, not s._active
-from {source_relation(stage, work.mapping.source)}
-{conditions(work.mapping.source, "s._id in (select _id from later)")}
+select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
+from {source}
+{conditions(work.source, "s._id in (select _id from later)")}
 """,
     )
 
 
-def collect_history(stage: Stage, group: LinkGroup, work: LinkWork) -> Statement:
+def collect_history(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect every active row of a mapping that gives a touched link (or driving key); all of them when full.
 
     Rejected rows are there too, as not usable: they give no new link, and do not end the one that they gave.
     """
-    source, staging = work.mapping.source, staging_of(stage, work.mapping.source)
-    looks = group.lookups(stage, work)
+    looks = group.lookups(work)
     look_list = ", ".join(f"look_{number}" for number, _ in enumerate(looks, 1))
-    narrowed = (
-        () if group.full else (f"({', '.join(looks)}) in (select {look_list} from {group.keys} k{_of_type(work)})",)
-    )
-    active = ("s._active",) if staging is not None else ()
+    of_type = f" where k.type = {link_type(work)}" if work.mapping.type is not None else ""
+    narrowed = () if group.full else (f"({', '.join(looks)}) in (select {look_list} from {group.keys} k{of_type})",)
+    active = ("s._active",) if work.staging is not None else ()
     return Statement(
         label="look up the references of all rows with changed keys",
-        mapping=work.mapping.name,
+        mapping=work.name,
         table=group.link.table,
+        count=Count.READ,
         sql=f"""
 create temporary table {work.rows} on commit drop as
-select {row_number(source, len(group.link.references)).replace("s._id", "row_id")} as row_id,
-    c.usable, c.run_number, c.preference, c.place,
-    {resolved_columns(group.link, "c")}
+select {work.row_id} as row_id, c.usable, c.run_number, c.preference, c.place{_values(work, "c.")},
+    {resolved_columns(group.link)}
 from (
-    select {_history_columns(work, staging)}, {key_columns(work)}
-    from {source_relation(stage, source)}
-    {conditions(source, *active, *narrowed)}
+    select {_history_columns(group, work)}, {work.key_columns}
+    from {relation(work, excluded=excluded)}
+    {conditions(work.source, *active, *narrowed)}
 ) c
-{hub_joins(stage, group.link, "c")}
+{hub_joins(stage, group.link)}
 """,
     )
 
 
-def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork) -> Statement:
-    """Add the rows that rejected active rows replaced: what the vault has of them stays as it was."""
-    source, staging = work.mapping.source, staging_of(stage, work.mapping.source)
-    assert staging is not None
-    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in staging.key)
-    key_list = ", ".join(f"before.{quote(column)}" for column in staging.key)
-    first_key_list = ", ".join(f"first.{quote(column)}" for column in staging.key)
+def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
+    """Add the rows that rejected active rows replaced: what the vault has of them stays as it was.
+
+    With `excluded` also for the rows that this mapping rejects, which are added themselves too.
+    """
+    assert work.staging is not None
+    table, key = work.staging.table.sql, work.staging.key
+    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in key)
+    before_key = ", ".join(f"before.{quote(column)}" for column in key)
+    refused_key = ", ".join(f"refused.{quote(column)}" for column in key)
+    rejected = f"select _row from {work.entity.rejected}" if excluded else "select null::bigint where false"
     return Statement(
         label="keep what rejected rows gave before",
-        mapping=work.mapping.name,
+        mapping=work.name,
         table=group.link.table,
         sql=f"""
-insert into {work.rows}
+insert into {work.rows} (row_id, usable, run_number, {_resolved_names(group.link)})
 with recursive later as (
-    select first._id, first._runid, first._valid, {first_key_list}
-    from {staging.table.sql} first where first._active and not first._valid
+    select refused._id, refused._runid, false as stood, {refused_key}
+    from {table} refused
+    where refused._id in (
+        select bad._id from {table} bad where bad._active and not bad._valid
+        union all
+        {rejected})
     union
-    select before._id, before._runid, before._valid, {key_list}
-    from later join {staging.table.sql} before on before._finish_runid = later._runid and {same_key}
-    where not later._valid and before._runid < before._finish_runid
+    select before._id, before._runid, before._valid, {before_key}
+    from later join {table} before on before._finish_runid = later._runid and {same_key}
+    where not later.stood and before._runid < before._finish_runid
 )
-select {row_number(source, len(group.link.references)).replace("s._id", "row_id")} as row_id,
-    false, c.run_number, c.preference, c.place,
-    {resolved_columns(group.link, "c")}
+select {work.row_id} as row_id, false, c.run_number,
+    {resolved_columns(group.link)}
 from (
-    select {_history_columns(work, staging)}, {key_columns(work)}
-    from {source_relation(stage, source)}
-    {conditions(source, "s._id in (select _id from later)", "not s._active")}
+    select s._id as row_id, s._runid as run_number, {work.key_columns}
+    from {work.entity.relation}
+    {conditions(work.source, "s._id in (select _id from later)", f"(not s._active or s._id in ({rejected}))")}
 ) c
-{hub_joins(stage, group.link, "c")}
+{hub_joins(stage, group.link)}
 """,
     )
 
 
-def _history_columns(work: LinkWork, staging: StagingTable | None) -> str:
-    order = opaque(work.mapping.prefer) if work.mapping.prefer else "null::integer"
-    preference = f"dense_rank() over (order by {order})" if work.mapping.prefer else "null::bigint"
-    if staging is None:
-        keys = ", ".join(opaque(bk) for bk in references(work))
-        return (
-            f"true as usable, null::numeric as run_number, {preference} as preference, "
-            f"row_number() over (order by {keys}) as place"
-        )
-    key = ", ".join(f"s.{quote(column)}" for column in staging.key)
-    row = "s._id as row_id, " if work.mapping.source.is_incremental else ""
-    place = f"row_number() over (order by {key})" if work.link.driving else "null::bigint"
+def _resolved_names(link: Link) -> str:
+    fks = ", ".join(quote(reference.column) for reference in link.references)
+    missing = ", ".join(f"missing_{number}" for number, _ in enumerate(link.references, 1))
+    return f"{fks}, {missing}, keyed"
+
+
+def _values(work: LinkWork, prefix: str) -> str:
+    return "".join(f", {prefix}{field.value}" for field in work.entity.fields)
+
+
+def _history_columns(group: LinkGroup, work: LinkWork) -> str:
+    """Return what is known of a source row besides its keys.
+
+    `place` is its rank among all by the order of the source key, `preference` that by what the user prefers; neither is
+    worked out where no two rows can meet. Values of rejected rows are not evaluated: they may be why it was rejected.
+    """
+    preference = place = "null::bigint"
+    if not group.by_staging_key(work):
+        if work.mapping.prefer:
+            preference = f"dense_rank() over (order by {opaque(work.mapping.prefer)})"
+        if work.link.driving is not None or work.entity.fields:
+            place = f"row_number() over (order by {_source_order(work)})"
+    if work.staging is None:
+        usable, run_number = "true", "null::numeric"
+    else:
+        usable, run_number = "s._active and s._valid", "s._runid"
+    values = "".join(f", case when {usable} then {field.sql} end as {field.value}" for field in work.entity.fields)
     return (
-        f"{row}s._active and s._valid as usable, s._runid as run_number, {preference} as preference, {place} as place"
+        f"{work.source_id}{usable} as usable, {run_number} as run_number, "
+        f"{preference} as preference, {place} as place{values}"
     )
 
 
-def _of_type(work: LinkWork) -> str:
-    return f" where k.type = {link_type(work)}" if work.mapping.type is not None else ""
+def _source_order(work: LinkWork) -> str:
+    if work.staging is None:
+        return ", ".join(f'{key_expression(bk)} collate "C"' for bk in work.references)
+    return ", ".join(f's.{quote(column)} collate "C"' for column in work.staging.key)

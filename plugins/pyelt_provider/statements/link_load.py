@@ -6,30 +6,24 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pyelt_provider.identifiers import TableName, quote
-from pyelt_provider.model.domain import Link, SatelliteKind
+from pyelt_provider.model.domain import Link, Satellite, SatelliteKind
 from pyelt_provider.model.mapping import LinkMapping, MissingReference
 from pyelt_provider.model.pipeline import OnErrors
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
-from pyelt_provider.statements.bulk import drop_for_bulk, restore_after_bulk
-from pyelt_provider.statements.deltas import digest, mapping_delta, mapping_fingerprint, record_position
-from pyelt_provider.statements.link_history import (
-    LinkGroup,
-    collect_history,
-    collect_keys,
-    collect_standing,
-    create_keys,
-    link_type,
-)
-from pyelt_provider.statements.link_rows import Collected, LinkWork, collect_rows, count_rows
+from pyelt_provider.statements.bulk_mode import BULK_ROWS, load_alone, load_in_bulk, see_empty_tables
+from pyelt_provider.statements.deltas import record_position
+from pyelt_provider.statements.link_collection import collect, look
+from pyelt_provider.statements.link_history import LinkGroup, link_type
+from pyelt_provider.statements.link_rows import Collected, LinkWork
+from pyelt_provider.statements.link_satellites import find_winners, satellite_sources
 from pyelt_provider.statements.link_status import load_status
-from pyelt_provider.statements.step import Count, Failure, Isolated, Number, Program, Routine, Statement
+from pyelt_provider.statements.satellite_load import load_satellite
+from pyelt_provider.statements.satellite_owner import link_owner
+from pyelt_provider.statements.step import Count, Failure, Isolated, Program, Statement
 from pyelt_provider.statements.tables import link_spec
 from pyelt_provider.statements.vault_validations import validate_vault
-from pyelt_provider.statements.waiting import end_waiting, resolve_absent, see_arrived, start_waiting
-
-BULK_ROWS = 20_000
-"""From how many rows on an empty link table is loaded without its indexes; below that making them anew costs more."""
+from pyelt_provider.statements.waiting import resolve_absent, start_waiting
 
 
 def etl_links(stage: Stage, run: Run) -> Program:
@@ -112,91 +106,35 @@ where pipe = %(pipe)s and mapping = any(%(mappings)s) and resolved_runid = %(run
     )
 
 
-# ---------------------------------------------------------------- collecting
-
-
-def _look(stage: Stage, run: Run, link: Link, mapping: LinkMapping) -> Routine[LinkWork]:
-    """Return what a mapping has to do in this run; what it waits for is asked for too."""
-    source = mapping.source
-    types = {(s.name, c.name): c.type for s in link.satellites for c in s.columns}
-    texts = (
-        *(f"{reference.role}={reference.bk}" for reference in mapping.references),
-        mapping.type or "",
-        mapping.prefer or "",
-        mapping.missing_reference,
-        *(
-            f"{f.satellite}.{f.column}[{f.type or ''}]={f.expression}::{types.get((f.satellite, f.column), '')}"
-            for f in mapping.fields
-        ),
-    )
-    fingerprint = mapping_fingerprint(stage, source, texts)
-    key_fingerprint = digest(*texts[: len(mapping.references)])
-    delta = yield from mapping_delta(stage, run, mapping.name, source, fingerprint, key_fingerprint)
-    arrived = False
-    if not delta.full and mapping.missing_reference is MissingReference.WAIT:
-        if source.is_incremental:
-            resolved = yield end_waiting(stage, run, mapping, link)
-            arrived = resolved.row_count > 0
-        else:
-            arrived = bool((yield see_arrived(stage, mapping, link)).value)
-    return LinkWork(
-        mapping=mapping,
-        link=link,
-        delta=delta,
-        full=delta.full or (not source.is_incremental and (arrived or not delta.is_empty)),
-        arrived=arrived,
-        number=stage.the_pipe.links.index(mapping),
-        fingerprint=fingerprint,
-        key_fingerprint=key_fingerprint,
-    )
-
-
 def _collect(
     stage: Stage,
     run: Run,
     link: Link,
     mappings: tuple[LinkMapping, ...],
-    collected: list[LinkGroup],
+    groups: list[LinkGroup],
     counted: dict[int, Collected],
 ) -> Program:
     works = []
     for mapping in mappings:
-        works.append((yield from _look(stage, run, link, mapping)))
-    if not any(work.has_news for work in works):
-        for work in works:
-            yield from record_position(
-                stage, run, work.mapping.name, work.delta, work.fingerprint, work.key_fingerprint
-            )
+        works.append((yield from look(stage, run, link, mapping)))
+    group = LinkGroup(
+        link=link,
+        works=tuple(works),
+        full=any(work.full for work in works),
+        has_history=_has_history(link, mappings),
+    )
+    collected = (yield from collect(stage, run, group)) if any(work.has_news for work in works) else ()
+    if not collected:
+        yield from _record_positions(stage, run, group)
         return
-    group = LinkGroup(link=link, works=tuple(works), full=any(work.full for work in works))
-    if _has_history(link, mappings):
-        yield from _collect_history(stage, run, group)
-    else:
-        yield collect_rows(stage, run, works[0])
-    counts = []
-    for work in works:
-        numbers = (yield count_rows(work)).rows[0]
-        rows, unkeyed, missing = (int(str(number)) for number in numbers)
-        counts.append(Collected(work=work, rows=rows, unkeyed=unkeyed, missing=missing))
-        for label, count, value in (
-            ("rows to look at", Count.READ, rows),
-            ("rows without all keys", Count.UNKEYED, unkeyed),
-        ):
-            yield Number(label=label, table=link.table, count=count, rows=value, mapping=work.mapping.name)
-    collected.append(group)
-    counted |= {count.work.number: count for count in counts}
+    groups.append(group)
+    counted |= {item.work.number: item for item in collected}
 
 
-def _collect_history(stage: Stage, run: Run, group: LinkGroup) -> Program:
-    if not group.full:
-        yield create_keys(stage, group)
-        for work in group.works:
-            if work.has_news:
-                yield collect_keys(stage, run, group, work)
+def _record_positions(stage: Stage, run: Run, group: LinkGroup) -> Program:
     for work in group.works:
-        yield collect_history(stage, group, work)
-        if group.link.status and work.mapping.source.staging is not None:
-            yield collect_standing(stage, group, work)
+        entity = work.entity
+        yield from record_position(stage, run, work.name, work.delta, entity.fingerprint, entity.key_fingerprint)
 
 
 # ---------------------------------------------------------------- hubs that links make
@@ -269,27 +207,56 @@ def _find_created_keys(stage: Stage, work: LinkWork) -> Statement:
 def _load_link(stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: dict[int, Collected]) -> Program:
     link = groups[0].link
     works = [work for group in groups for work in group.works]
-    was_empty = yield Statement(
-        label="see whether the link table is empty",
-        sql=f"select not exists (select from {link.table.sql})",
-        fetch=True,
-        assumed=((False,),),
-    )
-    first = bool(was_empty.value)
-    if first and sum(counted[work.number].rows for work in works) >= BULK_ROWS:
-        dropped = yield from drop_for_bulk(link_spec(link, stage.pipeline))
-        yield insert_links(stage, run, link, works, first=True)
-        yield from restore_after_bulk(dropped)
-    else:
-        yield insert_links(stage, run, link, works, first=False)
+    satellites = _filled_satellites(link, works)
+    tables = (link.table, *(satellite.table for satellite in satellites))
+    seen = yield see_empty_tables(tables)
+    empty = {tables[int(str(place))] for place, is_empty in seen.rows if is_empty}
+    alone: set[TableName] = set()
+    if empty and sum(counted[work.number].rows for work in works) >= BULK_ROWS:
+        # Foreign keys come back after the rows; that keeps others from writing the hubs that they point at.
+        needed = sorted({*empty, link.table, *(stage.pipeline.hubs[r.hub].table for r in link.references)})
+        got = yield load_alone(needed)
+        if all(is_alone for _, is_alone in got.rows):
+            alone = empty
+    first = link.table in empty
+    insert = insert_links(stage, run, link, works, first=link.table in alone)
+    yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert)) if link.table in alone else _one(insert)
     for work in works:
         yield from _missing_references(stage, run, work, counted[work.number])
+    if satellites:
+        for group in groups:
+            for work in group.works:
+                yield find_winners(group, work)
+    for satellite in satellites:
+        yield from load_satellite(
+            stage,
+            run,
+            satellite,
+            link_owner(stage.pipeline, link, None),
+            satellite_sources(satellite, works),
+            empty=satellite.table in empty,
+            bulk=satellite.table in alone,
+        )
     for group in groups:
         for status in _record_status(link):
+            # Nothing can have gone before the first load; but of several partners one alone is current.
             if not first or link.driving is not None:
                 yield from load_status(stage, run, group, status)
-    for work in works:
-        yield from record_position(stage, run, work.mapping.name, work.delta, work.fingerprint, work.key_fingerprint)
+        yield from _record_positions(stage, run, group)
+
+
+def _filled_satellites(link: Link, works: list[LinkWork]) -> tuple[Satellite, ...]:
+    filled = {item.satellite for work in works for item in work.mapping.fields}
+    return tuple(
+        sorted(
+            (s for s in link.satellites if s.name in filled and s.kind is not SatelliteKind.RECORD_STATUS),
+            key=lambda satellite: satellite.table,
+        )
+    )
+
+
+def _one(statement: Statement) -> Program:
+    yield statement
 
 
 def insert_links(stage: Stage, run: Run, link: Link, works: list[LinkWork], *, first: bool) -> Statement:
@@ -325,7 +292,7 @@ on conflict do nothing
 def _missing_references(stage: Stage, run: Run, work: LinkWork, counted: Collected) -> Program:
     """Let wait, or reject, the rows that miss a key; forget those that do not miss it any more."""
     waits = work.mapping.missing_reference is MissingReference.WAIT
-    if work.full:
+    if work.full and (waits or work.delta.new_state):
         yield resolve_absent(stage, run, work)
     if waits and counted.missing:
         yield start_waiting(stage, run, work)

@@ -9,7 +9,7 @@ from pyelt_provider.model.domain import Link
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.link_history import LinkGroup, link_type
-from pyelt_provider.statements.link_rows import key_columns, source_relation, staging_of
+from pyelt_provider.statements.link_rows import LinkWork
 from pyelt_provider.statements.step import Count, Program, Statement
 
 ACTIVE = "active"
@@ -92,9 +92,9 @@ def _touched_links(stage: Stage, group: LinkGroup, status: TableName) -> str:
     link = group.link
     if group.full:
         closed = "\n    union all\n".join(
-            _links_of(stage, link, f"({_closed_rows(stage, group, number)})", "true")
-            for number, work in enumerate(group.works)
-            if staging_of(stage, work.mapping.source)
+            _links_of(stage, link, f"({_closed_rows(work)})", "true")
+            for work in group.works
+            if work.staging is not None
         )
         return f"""    select _id, false as gone from {link.table.sql} where _source_system = %(pipe)s
     union all
@@ -128,11 +128,10 @@ def _links_of(stage: Stage, link: Link, keys: str, gone: str) -> str:
     join {link.table.sql} l on {same}{of_type}"""
 
 
-def _closed_rows(stage: Stage, group: LinkGroup, number: int) -> str:
-    work = group.works[number]
+def _closed_rows(work: LinkWork) -> str:
     return (
-        f"select {key_columns(work)}, {link_type(work)} as type from {source_relation(stage, work.mapping.source)}"
-        " where not s._active and s._runid < s._finish_runid"
+        f"select {work.key_columns}, {link_type(work)} as type from {work.entity.relation}"
+        " where not s._active and s._finish_runid is distinct from s._runid"
     )
 
 

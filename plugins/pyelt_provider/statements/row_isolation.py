@@ -59,7 +59,7 @@ def judge_rejected_again(stage: Stage, work: Work) -> Program:
     """Judge the rows that the mapping rejected in earlier runs; those that it still cannot evaluate stay rejected."""
     entity = work.entity
     sys = quote(stage.pipeline.sys_schema)
-    yield from _make_room(entity)
+    yield from make_room(entity)
     yield from _judge(
         entity,
         "judge rejected rows again",
@@ -73,7 +73,7 @@ def isolate_rows(group: Group, work: Work, *, made_room: bool) -> Program:
     """Find the rows to look at that the mapping cannot evaluate, into its temporary table of rejected rows."""
     entity = work.entity
     if not made_room:
-        yield from _make_room(entity)
+        yield from make_room(entity)
     if entity.staging is None:
         rows = f"select {_identity(entity)} from {_copied(entity)} as s"
     elif group.full:
@@ -122,7 +122,7 @@ def _copied(entity: MappedEntity) -> str:
     return f"pyelt_source_{entity.number}"
 
 
-def _make_room(entity: MappedEntity) -> Program:
+def make_room(entity: MappedEntity) -> Program:
     if entity.staging is None:
         yield Statement(
             label="copy the rows of the view or query",
@@ -308,7 +308,7 @@ known as (
     select e._id, e._last_runid, r.key_fields, r.fields, r.message
     from rejected as r
     join {exceptions.sql} as e
-        on md5(concat_ws('|', e.table_name, e.key_fields)) = md5(concat_ws('|', %(table)s, r.key_fields))
+        on md5(e.key_fields) = md5(r.key_fields)
         and e.schema = %(schema)s and e.table_name = %(table)s and e._source_system = %(pipe)s
         and e.mapping = %(mapping)s
         and e.key_fields = r.key_fields and e.fields = r.fields and e.message = r.message),

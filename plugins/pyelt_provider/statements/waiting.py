@@ -7,7 +7,7 @@ from pyelt_provider.model.domain import Link
 from pyelt_provider.model.mapping import LinkMapping
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
-from pyelt_provider.statements.link_rows import LinkWork, staging_of
+from pyelt_provider.statements.link_rows import LinkWork
 from pyelt_provider.statements.step import Count, Statement
 
 
@@ -16,8 +16,8 @@ def end_waiting(stage: Stage, run: Run, mapping: LinkMapping, link: Link) -> Sta
 
     Their rows are looked at again in this run (`touched`). Asks the hub's index once for each reference that waits.
     """
-    staging = staging_of(stage, mapping.source)
-    assert staging is not None
+    assert mapping.source.staging is not None
+    staging = stage.the_pipe.table(mapping.source.staging)
     sys = quote(stage.pipeline.sys_schema)
     return Statement(
         label="see which waiting references have arrived",
