@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.statements.step import Routine, Statement
+from pyelt_provider.statements.tables import TableSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +66,13 @@ class Catalog:
     missing_schemas: tuple[str, ...]
 
 
-def read_catalog(tables: Iterable[TableName]) -> Routine[Catalog]:
-    """Look the tables up in the catalogue, with one statement and without a lock on them."""
+def read_catalog(tables: Iterable[TableName], assumed: Iterable[TableSpec] = ()) -> Routine[Catalog]:
+    """Look the tables up in the catalogue, with one statement and without a lock on them.
+
+    `assumed` are the tables that the printer of `pyelt sql` finds; it finds none, and no schema, when there are none.
+    """
     wanted = sorted(set(tables))
+    there = tuple(_assumed_row(spec) for spec in assumed)
     result = yield Statement(
         label="look up what is there",
         fetch=True,
@@ -75,9 +80,8 @@ def read_catalog(tables: Iterable[TableName]) -> Routine[Catalog]:
             "schemas": [table.schema for table in wanted],
             "names": [table.name for table in wanted],
         },
-        assumed=tuple(
-            ("schema", schema, None, None, None, None, None) for schema in sorted({t.schema for t in wanted})
-        ),
+        assumed=there
+        or tuple(("schema", schema, None, None, None, None, None) for schema in sorted({t.schema for t in wanted})),
         sql="""
 with wanted as (
     select * from unnest(%(schemas)s::text[], %(names)s::text[]) as w (schemaname, tablename)),
@@ -133,6 +137,15 @@ where not exists (select from pg_namespace n where n.nspname = w.name)
 order by w.name""",
     )
     return tuple(str(row[0]) for row in result.rows)
+
+
+def _assumed_row(spec: TableSpec) -> tuple[object, ...]:
+    columns = [[c.name, c.type, c.not_null, c.default is not None or c.identity] for c in spec.columns]
+    indexes = [
+        [spec.index_name(index), list(index.columns) or [None], index.unique, True, index.where or "", False, None]
+        for index in spec.indexes
+    ]
+    return ("r", spec.table.schema, spec.table.name, columns, indexes, None, None)
 
 
 def _found_table(row: tuple[object, ...]) -> FoundTable:

@@ -52,9 +52,13 @@ class StagingColumns:
 
 def this_delivery(staging: StagingTable) -> Routine[StagingColumns]:
     """Read which columns this run's delivery has and give them their names in staging; see `named`."""
-    assumed = tuple((name,) for name in dict.fromkeys((*staging.key, *_declared(staging))))
-    header = yield ReadColumns(label="read the delivery's columns", staging=staging, assumed=assumed)
-    catalog = yield from read_catalog((staging.table, staging.temp))
+    assumed = tuple(dict.fromkeys(_declared(staging)))
+    header = yield ReadColumns(
+        label="read the delivery's columns", staging=staging, assumed=tuple((name,) for name in assumed)
+    )
+    catalog = yield from read_catalog(
+        (staging.table, staging.temp), assumed=(hstage_spec(staging, assumed), temp_spec(staging, assumed))
+    )
     hstage, temp = catalog.tables.get(staging.table), catalog.tables.get(staging.temp)
     return named(staging, tuple(str(row[0]) for row in header.rows), hstage, temp)
 

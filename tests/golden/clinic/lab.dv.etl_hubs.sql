@@ -1,0 +1,195 @@
+-- see what is new  [analyte_hstage -> Analyte]
+select state.fingerprint, state.key_fingerprint,
+    array(
+        select loaded.runid from "sys".stages loaded
+        where %(table)s <> '' and loaded.pipe = %(pipe)s
+            and loaded.kind = 'etl_sor' and loaded.state in ('done', 'failed')
+            and not exists (
+                select from "sys".positions seen
+                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+                    and seen.schemaname = %(schema)s and seen.tablename = %(table)s and seen.sor_runid = loaded.runid)
+        order by loaded.runid),
+    exists (
+        select from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+from (values (1)) as one_row
+left join lateral (
+    select fingerprint, key_fingerprint from "sys".mapping_states
+    where pipe = %(pipe)s and mapping = %(mapping)s
+    order by id desc limit 1) as state on true;
+
+-- see what is new  [lab_order_hstage -> LabOrder]
+select state.fingerprint, state.key_fingerprint,
+    array(
+        select loaded.runid from "sys".stages loaded
+        where %(table)s <> '' and loaded.pipe = %(pipe)s
+            and loaded.kind = 'etl_sor' and loaded.state in ('done', 'failed')
+            and not exists (
+                select from "sys".positions seen
+                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+                    and seen.schemaname = %(schema)s and seen.tablename = %(table)s and seen.sor_runid = loaded.runid)
+        order by loaded.runid),
+    exists (
+        select from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+from (values (1)) as one_row
+left join lateral (
+    select fingerprint, key_fingerprint from "sys".mapping_states
+    where pipe = %(pipe)s and mapping = %(mapping)s
+    order by id desc limit 1) as state on true;
+
+-- look for empty tables
+select 0, not exists (select from "dv"."analyte_hub")
+union all
+select 1, not exists (select from "dv"."analyte_sat")
+union all
+select 2, not exists (select from "dv"."lab_order_hub")
+union all
+select 3, not exists (select from "dv"."lab_order_sat")
+union all
+select 4, not exists (select from "dv"."lab_order_sat_record_status");
+
+-- collect rows: sor_lab.analyte_hstage  [analyte_hstage -> Analyte]
+create temporary table pyelt_rows_1 on commit drop as
+select s._id as _row,
+    (analyte_code)::text as _key,
+    (description)::text as _value_1,
+    (unit)::text as _value_2
+from "sor_lab"."analyte_hstage" s
+where s._active
+  and s._valid;
+
+-- collect rows: sor_lab.lab_order_hstage  [lab_order_hstage -> LabOrder]
+create temporary table pyelt_rows_2 on commit drop as
+select s._id as _row,
+    (order_number)::text as _key,
+    (material)::text as _value_1,
+    (priority)::text as _value_2,
+    (status)::text as _value_3
+from "sor_lab"."lab_order_hstage" s
+where s._active
+  and s._valid;
+
+-- insert new keys: dv.analyte_hub  [analyte_hstage -> Analyte]
+insert into "dv"."analyte_hub" (_runid, _source_system, _insert_date, type, bk)
+select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
+from (
+    select _key, 'analyte'::text as type
+    from pyelt_rows_1 where _key is not null) as k
+where not exists (select from "dv"."analyte_hub" as h where h.bk = k._key)
+order by k._key
+on conflict do nothing;
+
+-- insert new keys: dv.lab_order_hub  [lab_order_hstage -> LabOrder]
+insert into "dv"."lab_order_hub" (_runid, _source_system, _insert_date, type, bk)
+select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
+from (
+    select _key, 'lab_order'::text as type
+    from pyelt_rows_2 where _key is not null) as k
+where not exists (select from "dv"."lab_order_hub" as h where h.bk = k._key)
+order by k._key
+on conflict do nothing;
+
+-- compare with the active rows: dv.analyte_sat  [analyte_hstage -> Analyte]
+create temporary table "pyelt_changes_dv_analyte_sat" on commit drop as
+select o._id as _id, a._id is not null as _changed, a._revision, c."description" as "description", c."unit" as "unit"
+from (
+    select m1._key_1, m1._value_1 as "description", m1._value_2 as "unit"
+    from (select r._key as _key_1, r._value_1, r._value_2, true as _here from pyelt_rows_1 as r where true) as m1) as c
+join "dv"."analyte_hub" as o on o.bk = c._key_1
+left join "dv"."analyte_sat" as a
+    on a._id = o._id and a._source_system = %(pipe)s and a._active
+where case when a._id is null then true
+    else a."description" is distinct from c."description"
+        or a."unit" is distinct from c."unit" end;
+
+-- close changed rows: dv.analyte_sat  [analyte_hstage -> Analyte]
+update "dv"."analyte_sat" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_changes_dv_analyte_sat" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- add new rows: dv.analyte_sat  [analyte_hstage -> Analyte]
+insert into "dv"."analyte_sat"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, "description", "unit")
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."description", c."unit"
+from "pyelt_changes_dv_analyte_sat" as c;
+
+-- compare with the active rows: dv.lab_order_sat  [lab_order_hstage -> LabOrder]
+create temporary table "pyelt_changes_dv_lab_order_sat" on commit drop as
+select o._id as _id, a._id is not null as _changed, a._revision, c."material" as "material", c."priority" as "priority", c."status" as "status"
+from (
+    select m1._key_1, m1._value_1 as "material", m1._value_2 as "priority", m1._value_3 as "status"
+    from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where true) as m1) as c
+join "dv"."lab_order_hub" as o on o.bk = c._key_1
+left join "dv"."lab_order_sat" as a
+    on a._id = o._id and a._source_system = %(pipe)s and a._active
+where case when a._id is null then true
+    else a."material" is distinct from c."material"
+        or a."priority" is distinct from c."priority"
+        or a."status" is distinct from c."status" end;
+
+-- close changed rows: dv.lab_order_sat  [lab_order_hstage -> LabOrder]
+update "dv"."lab_order_sat" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_changes_dv_lab_order_sat" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- add new rows: dv.lab_order_sat  [lab_order_hstage -> LabOrder]
+insert into "dv"."lab_order_sat"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, "material", "priority", "status")
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."material", c."priority", c."status"
+from "pyelt_changes_dv_lab_order_sat" as c;
+
+-- find keys that went or came back: dv.lab_order_sat_record_status  [lab_order_hstage -> LabOrder]
+create temporary table "pyelt_status_dv_lab_order_sat_record_status" on commit drop as
+select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
+from (
+    select (order_number)::text as _key
+    from (
+        select s.* from "sor_lab"."lab_order_hstage" as s
+        offset 0) as s
+    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+join "dv"."lab_order_hub" as o on o.bk = k._key
+left join "dv"."lab_order_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
+where a.record_status is distinct from %(gone)s
+    and not exists (select from pyelt_rows_2 as g where g._key = k._key)
+    and not exists (select from "sor_lab"."lab_order_hstage" s where s._active and not s._valid and (order_number)::text = k._key)
+union all
+select o._id, true, a._revision, %(here)s::text
+from "dv"."lab_order_sat_record_status" as a
+join "dv"."lab_order_hub" as o on o._id = a._id
+where a._active and a._source_system = %(pipe)s and a.record_status = %(gone)s
+    and o.bk in (select _key from pyelt_rows_2);
+
+-- close the old status: dv.lab_order_sat_record_status  [lab_order_hstage -> LabOrder]
+update "dv"."lab_order_sat_record_status" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_status_dv_lab_order_sat_record_status" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- say which keys are gone: dv.lab_order_sat_record_status  [lab_order_hstage -> LabOrder]
+insert into "dv"."lab_order_sat_record_status"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, record_status)
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c.status
+from "pyelt_status_dv_lab_order_sat_record_status" as c
+where c.status = %(status)s;
+
+-- say which keys are back: dv.lab_order_sat_record_status  [lab_order_hstage -> LabOrder]
+insert into "dv"."lab_order_sat_record_status"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, record_status)
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c.status
+from "pyelt_status_dv_lab_order_sat_record_status" as c
+where c.status = %(status)s;
+
+-- remember what the mapping looks like  [analyte_hstage -> Analyte]
+insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+
+-- remember what the mapping looks like  [lab_order_hstage -> LabOrder]
+insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);

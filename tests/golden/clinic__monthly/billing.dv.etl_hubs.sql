@@ -1,0 +1,291 @@
+-- see what is new  [invoice_hstage -> Invoice]
+select state.fingerprint, state.key_fingerprint,
+    array(
+        select loaded.runid from "sys".stages loaded
+        where %(table)s <> '' and loaded.pipe = %(pipe)s
+            and loaded.kind = 'etl_sor' and loaded.state in ('done', 'failed')
+            and not exists (
+                select from "sys".positions seen
+                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+                    and seen.schemaname = %(schema)s and seen.tablename = %(table)s and seen.sor_runid = loaded.runid)
+        order by loaded.runid),
+    exists (
+        select from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+from (values (1)) as one_row
+left join lateral (
+    select fingerprint, key_fingerprint from "sys".mapping_states
+    where pipe = %(pipe)s and mapping = %(mapping)s
+    order by id desc limit 1) as state on true;
+
+-- see what is new  [invoice_hstage -> Patient]
+select state.fingerprint, state.key_fingerprint,
+    array(
+        select loaded.runid from "sys".stages loaded
+        where %(table)s <> '' and loaded.pipe = %(pipe)s
+            and loaded.kind = 'etl_sor' and loaded.state in ('done', 'failed')
+            and not exists (
+                select from "sys".positions seen
+                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+                    and seen.schemaname = %(schema)s and seen.tablename = %(table)s and seen.sor_runid = loaded.runid)
+        order by loaded.runid),
+    exists (
+        select from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+from (values (1)) as one_row
+left join lateral (
+    select fingerprint, key_fingerprint from "sys".mapping_states
+    where pipe = %(pipe)s and mapping = %(mapping)s
+    order by id desc limit 1) as state on true;
+
+-- look for empty tables
+select 0, not exists (select from "dv"."invoice_hub")
+union all
+select 1, not exists (select from "dv"."invoice_sat")
+union all
+select 2, not exists (select from "dv"."invoice_sat_record_status")
+union all
+select 3, not exists (select from "dv"."patient_hub")
+union all
+select 4, not exists (select from "dv"."patient_sat_insurance")
+union all
+select 5, not exists (select from "dv"."patient_sat_name")
+union all
+select 6, not exists (select from "dv"."patient_sat_record_status");
+
+-- collect rows of invoice_hstage -> Invoice
+savepoint mapping;
+
+-- collect rows: sor_billing.invoice_hstage  [invoice_hstage -> Invoice]
+create temporary table pyelt_rows_1 on commit drop as
+select s._id as _row,
+    (invoice_number)::text as _key,
+    (invoice_date)::date as _value_1,
+    (cents::numeric / 100)::numeric(10,2) as _value_2,
+    (case status when 'O' then 'open' when 'P' then 'paid' end)::text as _value_3
+from "sor_billing"."invoice_hstage" s
+where s._active
+  and s._valid;
+
+release savepoint mapping;
+
+-- collect rows of invoice_hstage -> Patient
+savepoint mapping;
+
+-- collect rows: sor_billing.invoice_hstage  [invoice_hstage -> Patient]
+create temporary table pyelt_rows_2 on commit drop as
+select s._id as _row,
+    (patient_number)::text as _key,
+    row_number() over (partition by (patient_number)::text order by invoice_date desc, invoice_number desc, s."invoice_number" collate "C") as _rank,
+    (last_name)::text as _value_1,
+    (insurer)::text as _value_2,
+    (policy_number)::text as _value_3
+from "sor_billing"."invoice_hstage" s
+where s._active
+  and s._valid;
+
+release savepoint mapping;
+
+-- count rows without a key  [invoice_hstage -> Patient]
+select count(*) filter (where (patient_number)::text is null)
+from "sor_billing"."invoice_hstage" s
+where s._active
+  and s._valid;
+
+-- count keys whose rows differ  [invoice_hstage -> Patient]
+select count(distinct r._key)
+from pyelt_rows_2 as r
+join pyelt_rows_2 as w on w._key = r._key and w._rank = 1
+where r._rank > 1 and (r._value_1::text is distinct from w._value_1::text or r._value_2::text is distinct from w._value_2::text or r._value_3::text is distinct from w._value_3::text);
+
+-- insert new keys: dv.invoice_hub  [invoice_hstage -> Invoice]
+insert into "dv"."invoice_hub" (_runid, _source_system, _insert_date, type, bk)
+select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
+from (
+    select _key, 'invoice'::text as type
+    from pyelt_rows_1 where _key is not null) as k
+where not exists (select from "dv"."invoice_hub" as h where h.bk = k._key)
+order by k._key
+on conflict do nothing;
+
+-- insert new keys: dv.patient_hub  [invoice_hstage -> Patient]
+insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
+select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
+from (
+    select distinct _key, 'patient'::text as type
+    from pyelt_rows_2 where _key is not null) as k
+where not exists (select from "dv"."patient_hub" as h where h.bk = k._key)
+order by k._key
+on conflict do nothing;
+
+-- compare with the active rows: dv.invoice_sat  [invoice_hstage -> Invoice]
+create temporary table "pyelt_changes_dv_invoice_sat" on commit drop as
+select o._id as _id, a._id is not null as _changed, a._revision, c."invoice_date" as "invoice_date", c."amount" as "amount", c."status" as "status"
+from (
+    select m1._key_1, m1._value_1 as "invoice_date", m1._value_2 as "amount", m1._value_3 as "status"
+    from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_1 as r where true) as m1) as c
+join "dv"."invoice_hub" as o on o.bk = c._key_1
+left join "dv"."invoice_sat" as a
+    on a._id = o._id and a._source_system = %(pipe)s and a._active
+where case when a._id is null then true
+    else a."invoice_date" is distinct from c."invoice_date"
+        or a."amount" is distinct from c."amount"
+        or a."status" is distinct from c."status" end;
+
+-- close changed rows: dv.invoice_sat  [invoice_hstage -> Invoice]
+update "dv"."invoice_sat" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_changes_dv_invoice_sat" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- add new rows: dv.invoice_sat  [invoice_hstage -> Invoice]
+insert into "dv"."invoice_sat"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, "invoice_date", "amount", "status")
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."invoice_date", c."amount", c."status"
+from "pyelt_changes_dv_invoice_sat" as c;
+
+-- find keys that went or came back: dv.invoice_sat_record_status  [invoice_hstage -> Invoice]
+create temporary table "pyelt_status_dv_invoice_sat_record_status" on commit drop as
+select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
+from (
+    select (invoice_number)::text as _key
+    from (
+        select s.* from "sor_billing"."invoice_hstage" as s
+        offset 0) as s
+    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+join "dv"."invoice_hub" as o on o.bk = k._key
+left join "dv"."invoice_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
+where a.record_status is distinct from %(gone)s
+    and not exists (select from pyelt_rows_1 as g where g._key = k._key)
+    and not exists (select from "sor_billing"."invoice_hstage" s where s._active and not s._valid and (invoice_number)::text = k._key)
+union all
+select o._id, true, a._revision, %(here)s::text
+from "dv"."invoice_sat_record_status" as a
+join "dv"."invoice_hub" as o on o._id = a._id
+where a._active and a._source_system = %(pipe)s and a.record_status = %(gone)s
+    and o.bk in (select _key from pyelt_rows_1);
+
+-- close the old status: dv.invoice_sat_record_status  [invoice_hstage -> Invoice]
+update "dv"."invoice_sat_record_status" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_status_dv_invoice_sat_record_status" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- say which keys are gone: dv.invoice_sat_record_status  [invoice_hstage -> Invoice]
+insert into "dv"."invoice_sat_record_status"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, record_status)
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c.status
+from "pyelt_status_dv_invoice_sat_record_status" as c
+where c.status = %(status)s;
+
+-- say which keys are back: dv.invoice_sat_record_status  [invoice_hstage -> Invoice]
+insert into "dv"."invoice_sat_record_status"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, record_status)
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c.status
+from "pyelt_status_dv_invoice_sat_record_status" as c
+where c.status = %(status)s;
+
+-- compare with the active rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
+create temporary table "pyelt_changes_dv_patient_sat_insurance" on commit drop as
+select o._id as _id, a._id is not null as _changed, a._revision, c."insurer" as "insurer", c."policy_number" as "policy_number"
+from (
+    select m1._key_1, m1._value_2 as "insurer", m1._value_3 as "policy_number"
+    from (select r._key as _key_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where r._rank = 1) as m1) as c
+join "dv"."patient_hub" as o on o.bk = c._key_1
+left join "dv"."patient_sat_insurance" as a
+    on a._id = o._id and a._source_system = %(pipe)s and a._active
+where case when a._id is null then true
+    else a."insurer" is distinct from c."insurer"
+        or a."policy_number" is distinct from c."policy_number" end;
+
+-- close changed rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
+update "dv"."patient_sat_insurance" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_changes_dv_patient_sat_insurance" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- add new rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
+insert into "dv"."patient_sat_insurance"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, "insurer", "policy_number")
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."insurer", c."policy_number"
+from "pyelt_changes_dv_patient_sat_insurance" as c;
+
+-- compare with the active rows: dv.patient_sat_name  [invoice_hstage -> Patient]
+create temporary table "pyelt_changes_dv_patient_sat_name" on commit drop as
+select o._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name"
+from (
+    select m1._key_1, m1._value_1 as "last_name"
+    from (select r._key as _key_1, r._value_1, true as _here from pyelt_rows_2 as r where r._rank = 1) as m1) as c
+join "dv"."patient_hub" as o on o.bk = c._key_1
+left join "dv"."patient_sat_name" as a
+    on a._id = o._id and a._source_system = %(pipe)s and a._active
+where case when a._id is null then true
+    else a."last_name" is distinct from c."last_name" end;
+
+-- close changed rows: dv.patient_sat_name  [invoice_hstage -> Patient]
+update "dv"."patient_sat_name" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_changes_dv_patient_sat_name" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- add new rows: dv.patient_sat_name  [invoice_hstage -> Patient]
+insert into "dv"."patient_sat_name"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, "last_name")
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."last_name"
+from "pyelt_changes_dv_patient_sat_name" as c;
+
+-- find keys that went or came back: dv.patient_sat_record_status  [invoice_hstage -> Patient]
+create temporary table "pyelt_status_dv_patient_sat_record_status" on commit drop as
+select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
+from (
+    select (patient_number)::text as _key
+    from (
+        select s.* from "sor_billing"."invoice_hstage" as s
+        offset 0) as s
+    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+join "dv"."patient_hub" as o on o.bk = k._key
+left join "dv"."patient_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
+where a.record_status is distinct from %(gone)s
+    and not exists (select from pyelt_rows_2 as g where g._key = k._key)
+    and not exists (select from "sor_billing"."invoice_hstage" s where s._active and not s._valid and (patient_number)::text = k._key)
+union all
+select o._id, true, a._revision, %(here)s::text
+from "dv"."patient_sat_record_status" as a
+join "dv"."patient_hub" as o on o._id = a._id
+where a._active and a._source_system = %(pipe)s and a.record_status = %(gone)s
+    and o.bk in (select _key from pyelt_rows_2);
+
+-- close the old status: dv.patient_sat_record_status  [invoice_hstage -> Patient]
+update "dv"."patient_sat_record_status" as a
+set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
+from "pyelt_status_dv_patient_sat_record_status" as c
+where a._id = c._id and a._source_system = %(pipe)s and a._active and c._changed;
+
+-- say which keys are gone: dv.patient_sat_record_status  [invoice_hstage -> Patient]
+insert into "dv"."patient_sat_record_status"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, record_status)
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c.status
+from "pyelt_status_dv_patient_sat_record_status" as c
+where c.status = %(status)s;
+
+-- say which keys are back: dv.patient_sat_record_status  [invoice_hstage -> Patient]
+insert into "dv"."patient_sat_record_status"
+    (_id, _runid, _source_system, _insert_date, _active, _revision, _valid, record_status)
+select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
+    case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c.status
+from "pyelt_status_dv_patient_sat_record_status" as c
+where c.status = %(status)s;
+
+-- remember what the mapping looks like  [invoice_hstage -> Invoice]
+insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+
+-- remember what the mapping looks like  [invoice_hstage -> Patient]
+insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
