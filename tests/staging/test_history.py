@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from databases import Database
-from pyelt_provider.model.staging import Delivery, DeletionLimit
+from pyelt_provider.model.staging import DeletionLimit, Delivery
 from staging.deliveries import TABLE, Town, many
 
 

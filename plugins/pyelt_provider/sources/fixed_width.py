@@ -48,7 +48,7 @@ def fixed_width_blocks(file: BinaryIO, source: FixedWidthFile, where: str, row_l
                 raise refused(where, "it has a NUL byte in it, which no text can have", number)
             values = (cut(line),) if one else cut(line)
             if source.strip:
-                values = [value.rstrip() for value in values]
+                values = [value.rstrip(" ") for value in values]
             if source.empty_is_null:
                 rows.append("\t".join([escaped(value) if value else NULL for value in values]))
             else:

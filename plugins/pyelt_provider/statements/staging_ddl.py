@@ -41,7 +41,7 @@ def _specs(stage: Stage, columns: StagingColumns) -> list[TableSpec]:
     pipe, staging = stage.the_pipe, columns.staging
     # Columns that are known stay in the order in which they came; a config that takes fewer drops none.
     kept = tuple(dict.fromkeys((*columns.known, *columns.taken)))
-    specs = [hstage_spec(staging, kept, pipe.validations), temp_spec(staging, columns.delivered)]
+    specs = [hstage_spec(staging, kept, pipe.validations), temp_spec(staging, columns.copied)]
     if isinstance(pipe.source, DatabaseSource):
         specs.append(temp_hash_spec(staging))
     return specs
