@@ -9,22 +9,17 @@ from pyelt_provider.model.domain import Valueset
 from pyelt_provider.model.mapping import ValuesetMapping
 from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.statements.casts import cast_expression, comparable
-from pyelt_provider.statements.mapping_sources import conditions_of, relation_of
+from pyelt_provider.statements.mapping_sources import conditions_of
 from pyelt_provider.statements.step import Count, Statement
 from pyelt_provider.statements.tables import ColumnSpec, valueset_columns, valueset_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSource:
-    """One mapping with the relation that it reads: its own, or the part of it whose rows can be evaluated.
-
-    `evaluated` says that `relation` has the values of the fields already, by their columns' names.
-    """
+    """One mapping with the relation that it reads: its own, or the part of it whose rows can be evaluated."""
 
     mapping: ValuesetMapping
     relation: str
-    where: str
-    evaluated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +56,6 @@ def codes_of(valueset: Valueset, pipe: Pipe, mappings: tuple[ValuesetMapping, ..
     return Codes(valueset=valueset, pipe=pipe, columns=columns)
 
 
-def source_of(pipe: Pipe, mapping: ValuesetMapping) -> CodeSource:
-    """Return the source of a mapping as it was written."""
-    return CodeSource(mapping=mapping, relation=relation_of(pipe, mapping.source), where=conditions_of(mapping.source))
-
-
 def collect_codes(codes: Codes, sources: tuple[CodeSource, ...]) -> Statement:
     """Collect what the sources give, each distinct row once, with what decides between several rows of a code.
 
@@ -82,7 +72,7 @@ def collect_codes(codes: Codes, sources: tuple[CodeSource, ...]) -> Statement:
         for c in codes.columns
     )
     return Statement(
-        label="collect the codes that staging has now",
+        label="collect codes",
         table=codes.table,
         mapping=_names(sources),
         sql=f"""
@@ -99,15 +89,10 @@ def _one_source(codes: Codes, number: int, source: CodeSource) -> str:
     given = {field.column: field.expression for field in source.mapping.fields}
     columns = []
     for column in codes.columns:
-        if source.evaluated:
-            value = f"s.{quote(column.name)}"
-        elif column.name in given:
-            value = cast_expression(given[column.name], column.type)
-        else:
-            value = f"null::{column.type}"
+        value = cast_expression(given[column.name], column.type) if column.name in given else f"null::{column.type}"
         columns.append(f"{value} as {quote(column.name)}")
     selected = ",\n        ".join([*columns, f"{number} as _mapping", f"{_place(codes, source)} as _place"])
-    return f"select {selected}\n    from {source.relation}\n    {source.where}"
+    return f"select {selected}\n    from {source.relation}\n    {conditions_of(source.mapping.source)}"
 
 
 def _place(codes: Codes, source: CodeSource) -> str:
