@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pyelt_provider.command_line.dags import stale_dag_files
-from pyelt_provider.command_line.exit_codes import ExitCode
+from pyelt_provider.command_line.exit_codes import ExitCode, UsageError
 from pyelt_provider.command_line.projects import DEFAULT_ROOT, projects_at
 from pyelt_provider.config.reading import read_pipeline
-from pyelt_provider.errors import ConfigError, Problem
+from pyelt_provider.errors import ConfigError, Problem, PyeltError
 from pyelt_provider.model.connection import masked
 from pyelt_provider.model.pipeline import Pipeline
 
@@ -43,7 +44,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="also check the mappings and their SQL against the warehouse and sources",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="count notes (a missing or stale file in dags/) as problems"
+        "--date", metavar="DAY", help="with --database: the day whose deliveries are asked for columns (default: today)"
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="count notes (a stale file in dags/, a table that was not checked) as problems",
     )
     parser.set_defaults(run=run)
 
@@ -52,22 +58,47 @@ def run(arguments: argparse.Namespace) -> int:
     """Print summaries on stdout and problems on stderr; returns 1 when there is a problem, else 0."""
     projects = projects_at(arguments.path)
     code = ExitCode.FINE
+    notes: list[str] = []
     for project in projects:
         try:
             pipeline = read_pipeline(project)
+            check_views(pipeline)
             if arguments.database:
-                from pyelt_provider.command_line.database_check import check_database
-
-                check_database(pipeline)
+                notes += _database(pipeline, arguments.date)
         except ConfigError as error:
             code = ExitCode.FAILED
             print(_listing(project, error.problems), file=sys.stderr)
         else:
             print(summary(pipeline, with_database=arguments.database))
-    notes = stale_dag_files(projects)
+    notes += stale_dag_files(projects)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return ExitCode.FAILED if notes and arguments.strict else code
+
+
+def check_views(pipeline: Pipeline) -> None:
+    """Raise ConfigError when the columns of the vault's views would clash or be cut."""
+    from pyelt_provider.statements.vault_views import vault_views
+
+    try:
+        vault_views(pipeline)
+    except PyeltError as error:
+        place = pipeline.domains[0].hubs[0].place if pipeline.domains and pipeline.domains[0].hubs else pipeline.place
+        problems = [Problem(place.file, 1 if place.file else 0, "", line) for line in str(error).splitlines()]
+        raise ConfigError(tuple(problems)) from None
+
+
+def _database(pipeline: Pipeline, day: str | None) -> list[str]:
+    from pyelt_provider.command_line.database_check import check_database
+    from pyelt_provider.execution.environment import LocalEnvironment
+
+    start = None
+    if day is not None:
+        try:
+            start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        except ValueError:
+            raise UsageError(f"--date {day!r} is not a day; write it as 2026-01-31") from None
+    return list(check_database(pipeline, LocalEnvironment(), start))
 
 
 def _listing(project: Path, problems: tuple[Problem, ...]) -> str:
