@@ -66,7 +66,9 @@ def test_on_every_day_patients_come_move_and_go(tmp_path: Path) -> None:
     ordinary = {number for number in {*before, *after} if number > "0000100"}
     came = [n for n in ordinary if n in after and n not in before]
     went = [n for n in ordinary if n in before and n not in after]
-    moved = [n for n in ordinary if n in before and n in after and before[n]["house_number"] != after[n]["house_number"]]
+    moved = [
+        n for n in ordinary if n in before and n in after and before[n]["house_number"] != after[n]["house_number"]
+    ]
     # 1% new and 0.5% back; 0.5% for good and 0.5% for a day; 1% to another address.
     assert (len(came), len(went), len(moved)) == (20 + 10, 10 + 10, 20)
 

@@ -2,5 +2,5 @@
 create or replace function sor_his.clean_phone(written text) returns text
 language sql immutable parallel safe
 as $$
-    select nullif(regexp_replace(regexp_replace(written, '^\s*(\+|00)31', '0'), '[^0-9]', '', 'g'), '')
+    select nullif(regexp_replace(regexp_replace(written, '[^0-9+]', '', 'g'), '^(\+|00)31', '0'), '')
 $$

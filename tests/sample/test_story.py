@@ -1,0 +1,155 @@
+"""The sample's whole story on a real warehouse: six nights and two months, in several orders, and done again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from databases import Database, fresh_database
+from loading import Loader
+from pyelt_provider.config.reading import read_pipeline
+from pyelt_provider.embedded.server import EmbeddedServer
+from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.sample.deliveries import write_deliveries
+from pyelt_provider.sample.expected import ANSWERS, ROWS, problems
+
+CLINIC = Path(__file__).parents[2] / "configs" / "clinic"
+NIGHTS = [date(2026, 1, 29), date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1), date(2026, 2, 2), date(2026, 2, 3)]
+JANUARY, FEBRUARY = (date(2026, 1, 1), date(2026, 1, 31)), (date(2026, 2, 1), date(2026, 2, 28))
+
+
+@dataclasses.dataclass
+class Clinic:
+    """The sample project on an empty warehouse, with its deliveries."""
+
+    pipeline: Pipeline
+    loader: Loader
+    warehouse: Database
+
+    def night(self, day: date) -> None:
+        outcomes = self.loader.run(day)
+        assert {stage: outcome.failures for stage, outcome in outcomes.items() if outcome.failures} == {}
+
+    def month(self, days: tuple[date, date]) -> None:
+        outcomes = self.loader.run(days[1], schedule="monthly", interval_start=days[0], name=f"monthly__{days[0]}")
+        assert {stage: outcome.failures for stage, outcome in outcomes.items() if outcome.failures} == {}
+
+    def whole_story(self) -> None:
+        for day in NIGHTS[:3]:
+            self.night(day)
+        self.month(JANUARY)
+        for day in NIGHTS[3:]:
+            self.night(day)
+        self.month(FEBRUARY)
+
+
+@contextmanager
+def clinic(
+    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch, *, pipes_reversed: bool = False
+) -> Iterator[Clinic]:
+    with fresh_database(server, "warehouse") as warehouse, fresh_database(server, "lab") as lab:
+        write_deliveries(folder, lab.url)
+        monkeypatch.setenv("PYELT_DATA_ROOT", str(folder))
+        monkeypatch.setenv("AIRFLOW_CONN_LAB", lab.url)
+        pipeline = read_pipeline(CLINIC)
+        if pipes_reversed:
+            pipeline = dataclasses.replace(pipeline, pipes=tuple(reversed(pipeline.pipes)))
+        yield Clinic(pipeline, Loader(warehouse, pipeline), warehouse)
+
+
+@pytest.fixture(scope="module")
+def told(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """The story told once, in the order of its days."""
+    folder = tmp_path_factory.mktemp("clinic")
+    with pytest.MonkeyPatch.context() as monkeypatch, clinic(server, folder, monkeypatch) as told:
+        told.whole_story()
+        yield told
+
+
+def test_the_warehouse_holds_what_the_story_says(told: Clinic) -> None:
+    assert problems(told.warehouse.url) == []
+
+
+def test_the_expected_end_state_looks_at_every_table_that_is_loaded(told: Clinic) -> None:
+    tables = told.warehouse.rows(
+        """
+        select schemaname || '.' || tablename from pg_tables
+        where schemaname in ('sor_his', 'sor_lab', 'sor_billing', 'valset', 'dv', 'dm')
+          and tablename <> '_exceptions' and tablename not like '%\\_temp' and tablename not like '%\\_temp\\_hash'
+        """
+    )
+    assert {table for (table,) in tables} == set(ROWS)
+
+
+def test_every_run_has_ended_and_has_its_number(told: Clinic) -> None:
+    runs = told.warehouse.rows(
+        "select runid::text, dag_id, run_day::text, finish_date is not null from sys.runs order by runid"
+    )
+    assert runs == [
+        ("1.00", "clinic", "2026-01-29", True),
+        ("2.00", "clinic", "2026-01-30", True),
+        ("3.00", "clinic", "2026-01-31", True),
+        ("3.01", "clinic__monthly", "2026-01-31", True),
+        ("4.00", "clinic", "2026-02-01", True),
+        ("5.00", "clinic", "2026-02-02", True),
+        ("6.00", "clinic", "2026-02-03", True),
+        ("7.00", "clinic__monthly", "2026-02-28", True),
+    ]
+
+
+def test_the_last_night_done_again_gives_the_same(told: Clinic) -> None:
+    told.night(NIGHTS[-1])
+    assert problems(told.warehouse.url) == []
+
+
+def test_the_order_of_pipes_and_of_the_two_dags_does_not_matter(
+    server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clinic(server, tmp_path, monkeypatch, pipes_reversed=True) as other:
+        other.month(JANUARY)
+        other.month(FEBRUARY)
+        for day in NIGHTS:
+            other.night(day)
+        assert problems(other.warehouse.url) == []
+
+
+def test_every_night_done_twice_gives_the_same_as_once(
+    server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clinic(server, tmp_path, monkeypatch) as twice:
+        for day in NIGHTS:
+            twice.night(day)
+            twice.night(day)
+        for month in (JANUARY, FEBRUARY):
+            twice.month(month)
+            twice.month(month)
+        assert problems(twice.warehouse.url) == []
+
+
+def test_what_is_wrong_in_the_warehouse_is_told(
+    server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clinic(server, tmp_path, monkeypatch) as other:
+        other.whole_story()
+        other.warehouse.execute(
+            "delete from dm.dim_practitioner where staff_code = 'D01'; update dm.fact_lab_result set value = value + 1 "
+            "where order_number = 'L0000001' and analyte_code = 'NA'"
+        )
+        assert problems(other.warehouse.url) == [
+            "dm.dim_practitioner has 20 instead of 21 (rows)",
+            "results of the story's lab orders: mended, withdrawn, corrected, given later: "
+            "L0000001, GLU, 5.4, false; L0000001, K, 4.1, true; L0000001, NA, 142, false; L0000002, CRP, 7.1, false; "
+            "L0000007, TSH, 2.2, false instead of "
+            "L0000001, GLU, 5.4, false; L0000001, K, 4.1, true; L0000001, NA, 141, false; L0000002, CRP, 7.1, false; "
+            "L0000007, TSH, 2.2, false",
+            "the sum of all results: 41082.85 instead of 41081.85",
+        ]
+
+
+def test_an_empty_database_has_everything_wrong(warehouse: Database) -> None:
+    assert len(problems(warehouse.url)) == len(ROWS) + len(ANSWERS)
