@@ -24,6 +24,7 @@ def register(subparsers: Any) -> None:
         "demo-data",
         help="make the deliveries of the sample project",
         description=DESCRIPTION,
+        epilog="example: pyelt demo-data /tmp/clinic --patients 100000 --days 3",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
