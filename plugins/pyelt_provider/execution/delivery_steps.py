@@ -10,19 +10,28 @@ import psycopg2
 
 from pyelt_provider.errors import DeliveryRefused, PyeltError
 from pyelt_provider.execution.environment import Environment
-from pyelt_provider.identifiers import quote_all
+from pyelt_provider.identifiers import TableName, quote_all
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile, SourceQuery, SourceTable, StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.sources.copy_text import Blocks
 from pyelt_provider.sources.csv_file import copy_options, csv_columns, csv_stream
-from pyelt_provider.sources.database import database_blocks, database_columns, reading
+from pyelt_provider.sources.database import Reading, database_blocks, database_columns, reading
 from pyelt_provider.sources.encodings import BLOCK
 from pyelt_provider.sources.files import delivery_path, open_delivery
 from pyelt_provider.sources.fixed_width import fixed_width_blocks
-from pyelt_provider.sources.postgres import columns_of, copy_query, pump, source_session
+from pyelt_provider.sources.postgres import (
+    MANY_KEYS,
+    columns_of,
+    copy_query,
+    hash_query,
+    pump,
+    query_by_keys,
+    same_encoding,
+    source_session,
+)
 from pyelt_provider.sources.refusal import refused, unreadable
-from pyelt_provider.statements.step import CopyDelivery, ReadColumns
+from pyelt_provider.statements.step import CopyDelivery, HashComparison, ReadColumns
 
 DEBUG_ROWS = 100
 """How many rows of each source a run with `debug` loads."""
@@ -96,11 +105,19 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
                 rows = Blocks(database_blocks(read, database, step.columns, since, limit))
                 return _copy(connection, step, _TEXT_OPTIONS, rows, read.where_from)
             with source_session(database, read.where_from) as session:
-                query = copy_query(session, read, step.columns, since, limit)
-                into: Callable[[Any], int] = lambda text: _copy(  # noqa: E731
-                    connection, step, _TEXT_OPTIONS, text, read.where_from
-                )
-                return pump(session, query, into)
+
+                def send(query: str, into: TableName, names: tuple[str, ...]) -> int:
+                    return pump(
+                        session,
+                        query,
+                        lambda text: _copy_into(connection, into, names, _TEXT_OPTIONS, text, read.where_from),
+                    )
+
+                if step.hashes is not None and same_encoding(session, connection):
+                    delivered = _differing_rows(step, step.hashes, connection, session, read, send)
+                    if delivered is not None:
+                        return delivered
+                return send(copy_query(session, read, step.columns, since, limit), step.into, step.columns)
         case _:
             assert_never(staging.source)
 
@@ -114,9 +131,40 @@ def _same_header(header: tuple[str, ...], step: CopyDelivery, where: str) -> Non
         raise DeliveryRefused(f"{where}: the file was replaced by another one while it was read; start the task again")
 
 
+def _differing_rows(
+    step: CopyDelivery,
+    hashes: HashComparison,
+    connection: Any,
+    session: Any,
+    read: Reading,
+    send: Callable[[str, TableName, tuple[str, ...]], int],
+) -> int | None:
+    """Read keys and hashes, compare, read the rows that differ; None when everything has to be read after all."""
+    delivered = send(hash_query(session, read, hashes.key, hashes.hashed), hashes.into, (*hashes.key, "_hash"))
+    with connection.cursor() as cursor:
+        cursor.execute(hashes.compare.sql, {})
+        cursor.execute(hashes.count.sql, {})
+        to_read, everything = cursor.fetchone()
+        if everything or to_read > MANY_KEYS:
+            cursor.execute(f"truncate {hashes.into.sql}", {})
+            return None
+        if to_read == 0:
+            return delivered
+        cursor.execute(hashes.keys.sql, {})
+        keys = cursor.fetchall()
+    send(query_by_keys(session, read, step.columns, hashes.key, keys), step.into, step.columns)
+    return delivered
+
+
 def _copy(connection: Any, step: CopyDelivery, options: str, stream: Readable, where: str) -> int:
+    return _copy_into(connection, step.into, step.columns, options, stream, where)
+
+
+def _copy_into(
+    connection: Any, into: TableName, columns: tuple[str, ...], options: str, stream: Readable, where: str
+) -> int:
     # COPY takes no bind parameters, so the % that quoting doubled for them are single here.
-    sql = f"copy {step.into.sql} ({quote_all(step.columns)}) from stdin with (freeze true, {options})"
+    sql = f"copy {into.sql} ({quote_all(columns)}) from stdin with (freeze true, {options})"
     watched = _Watched(stream)
     try:
         with connection.cursor() as cursor:

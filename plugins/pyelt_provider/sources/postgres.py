@@ -14,8 +14,11 @@ from pyelt_provider.errors import DeliveryRefused
 from pyelt_provider.execution.database_errors import safe_message
 from pyelt_provider.execution.environment import SourceDatabase
 from pyelt_provider.sources.database import Reading, open_source, source_columns
+from pyelt_provider.statements.row_hash import row_text
 
 PIPE_BUFFER = 256 * 1024
+MANY_KEYS = 50_000
+"""Up to so many rows that differ are read by their keys; more are read as a whole, which is one scan just the same."""
 
 
 @contextmanager
@@ -64,6 +67,43 @@ def copy_query(
             literal = cursor.mogrify("%s", (position,)).decode()
         conditions.append(f"{reading.name(source_columns((column,), there, reading.where_from)[0])} >= {literal}")
     return reading.select(names, *conditions) + (f" limit {row_limit}" if row_limit is not None else "")
+
+
+def same_encoding(session: Any, warehouse: Any) -> bool:
+    """Return True when both servers keep text in the same bytes, so that a hash of it is the same on both."""
+    name = "server_encoding"
+    return bool(session.get_parameter_status(name) == warehouse.get_parameter_status(name))
+
+
+def hash_query(session: Any, reading: Reading, key: tuple[str, ...], hashed: tuple[str, ...]) -> str:
+    """Return the SELECT for COPY of the keys and one hash per row over the text of its columns.
+
+    The text is the one that COPY would send (concat uses the types' own output), built as in staging's row hash.
+    """
+    there = columns_of(session, reading)
+    keys = [reading.name(name) for name in source_columns(key, there, reading.where_from)]
+    names = [reading.name(name) for name in source_columns(hashed, there, reading.where_from)]
+    texts = ", ".join(
+        f"case when r.{name} is not null then concat(r.{name}) end as c{n}" for n, name in enumerate(names)
+    )
+    row = row_text(tuple(f"c{n}" for n in range(len(names))), "t")
+    return (
+        f"select {', '.join(f'k{n}' for n in range(len(keys)))}, md5({row}) from (select "
+        f"{', '.join(f'r.{name} as k{n}' for n, name in enumerate(keys))}, {texts} from ({reading.select('*')}) as r) as t"
+    )
+
+
+def query_by_keys(
+    session: Any, reading: Reading, columns: tuple[str, ...], key: tuple[str, ...], keys: list[tuple[str, ...]]
+) -> str:
+    """Return the SELECT for COPY of the rows with these keys; the keys are literals that the driver quoted."""
+    there = columns_of(session, reading)
+    key_texts = ", ".join(f"concat({reading.name(name)})" for name in source_columns(key, there, reading.where_from))
+    names = ", ".join(reading.name(name) for name in source_columns(columns, there, reading.where_from))
+    with session.cursor() as cursor:
+        arrays = ", ".join(["%s::text[]"] * len(key))
+        literals = cursor.mogrify(arrays, [list(values) for values in zip(*keys, strict=True)]).decode()
+    return reading.select(names, f"({key_texts}) in (select * from unnest({literals}))")
 
 
 def pump(connection: Any, query: str, take: Callable[[BinaryIO], int]) -> int:

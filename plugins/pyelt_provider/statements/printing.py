@@ -48,6 +48,11 @@ def _block(step: Step) -> Iterator[str]:
             yield f"{heading}{mapping}\n{_dedented(step.sql)};"
         case CopyDelivery():
             columns = ", ".join(step.columns)
+            if step.hashes is not None:
+                names = ", ".join((*step.hashes.key, "_hash"))
+                yield f"-- read keys and hashes: {step.staging.table}\n-- copy {step.hashes.into} ({names}) from stdin"
+                for statement in (step.hashes.compare, step.hashes.count, step.hashes.keys):
+                    yield from _block(statement)
             yield f"-- {step.label}: {step.staging.table}\n-- the worker streams the delivery: copy {step.into} ({columns}) from stdin"
         case ReadColumns():
             yield f"-- {step.label}: {step.staging.table}\n-- the worker reads which columns the delivery has"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import TableName, constraint_name
 from pyelt_provider.statements.staging_columns import StagingColumns
-from pyelt_provider.statements.step import CopyDelivery, Routine, Statement
+from pyelt_provider.statements.step import CopyDelivery, HashComparison, Routine, Statement
 
 
-def copy_delivery(columns: StagingColumns, into: TableName, position: str | None = None) -> Routine[int]:
+def copy_delivery(
+    columns: StagingColumns, into: TableName, position: str | None = None, hashes: HashComparison | None = None
+) -> Routine[int]:
     """Empty `into` and stream the delivery into it; returns its number of rows.
 
     Emptied by TRUNCATE, which is undone by a rollback, and which lets COPY write rows that need no second look.
     """
-    yield Statement(label="empty the table for the delivery", table=into, sql=f"truncate {into.sql}")
+    tables = into.sql if hashes is None else f"{into.sql}, {hashes.into.sql}"
+    yield Statement(label="empty the table for the delivery", table=into, sql=f"truncate {tables}")
     copied = yield CopyDelivery(
         label="read the delivery",
         staging=columns.staging,
@@ -20,6 +23,7 @@ def copy_delivery(columns: StagingColumns, into: TableName, position: str | None
         columns=columns.copied,
         since=position,
         table=columns.staging.table,
+        hashes=hashes,
     )
     return copied.row_count
 

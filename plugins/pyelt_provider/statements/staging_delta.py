@@ -11,6 +11,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.staging_columns import StagingColumns
 from pyelt_provider.statements.staging_delivery import delta_table, rejected_table
+from pyelt_provider.statements.staging_hashes import differences_of_hashes
 from pyelt_provider.statements.staging_rejects import find_rejected, has_null, keep_rejected, same_key
 from pyelt_provider.statements.step import Count, Routine, Statement
 
@@ -20,11 +21,15 @@ ANALYZE_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A delivery that stands in its temp table: its columns, its number of rows, whether a missing row was deleted."""
+    """A delivery that stands in its temp table: its columns, its number of rows, whether a missing row was deleted.
+
+    With `found_by_hashes` only the rows that differ stand there.
+    """
 
     columns: StagingColumns
     delivered_rows: int
     detects_deletions: bool
+    found_by_hashes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,10 @@ def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Tabl
     columns = comparison.columns
     if not columns.unique:
         yield _close_repeated(stage, run, columns)
-    yield _compare(comparison)
+    if comparison.found_by_hashes:
+        yield differences_of_hashes(columns, delta_table(columns))
+    else:
+        yield _compare(comparison)
     found = yield from _count(comparison)
     rejected = None
     if found.without_key or found.repeated_keys:

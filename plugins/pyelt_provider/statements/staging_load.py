@@ -13,6 +13,7 @@ from pyelt_provider.statements.staging_columns import StagingColumns, this_deliv
 from pyelt_provider.statements.staging_delivery import copy_delivery
 from pyelt_provider.statements.staging_delta import Comparison, load_changes
 from pyelt_provider.statements.staging_first_load import can_load_directly, load_empty_table
+from pyelt_provider.statements.staging_hashes import hash_comparison, hashes_pay, only_differing_rows
 from pyelt_provider.statements.step import CallHook, Program, Routine, Statement
 from pyelt_provider.statements.validations import judge
 
@@ -55,9 +56,15 @@ def load_table(stage: Stage, run: Run, staging: StagingTable) -> Program:
     if first:
         rejected = yield from load_empty_table(stage, run, columns)
     else:
-        copied = yield from copy_delivery(columns, staging.temp, position)
         full = staging.delivery is Delivery.FULL and staging.changed_since is None and not run.debug
-        comparison = Comparison(columns=columns, delivered_rows=copied, detects_deletions=full)
+        hashes = None
+        if full and staging.deleted_when is None and (yield from hashes_pay(stage, run, columns)):
+            hashes = hash_comparison(columns)
+        copied = yield from copy_delivery(columns, staging.temp, position, hashes)
+        by_hashes = hashes is not None and (yield from only_differing_rows(columns))
+        comparison = Comparison(
+            columns=columns, delivered_rows=copied, detects_deletions=full, found_by_hashes=by_hashes
+        )
         rejected = yield from load_changes(stage, run, comparison)
     yield from judge(stage, run, staging, everything=first)
     yield from record_rejected(stage, run, columns, rejected)

@@ -70,8 +70,28 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HashComparison:
+    """Let a PostgreSQL source compute a hash per row, and read only the rows whose hash differs.
+
+    Keys and hashes go into the table `into`; `compare` finds what differs, `count` gives one row (number of rows to read,
+    whether everything has to be read after all) and `keys` the keys of the rows to read.
+    """
+
+    into: TableName
+    key: tuple[str, ...]
+    hashed: tuple[str, ...]
+    compare: Statement
+    count: Statement
+    keys: Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyDelivery:
     """Stream this run's delivery of `staging` into the table `into`; its number of rows comes back.
+
+    The table was emptied in the same transaction. With `hashes`, a source that can compute hashes sends only the rows
+    that differ; the number of rows is that of the whole delivery all the same, and the table of hashes is empty where
+    everything was read.
 
     `columns` are the source columns in the order of the delivery; values arrive as text exactly as delivered.
     `since` is the last committed position of a `changed_since` source. Raises DeliveryRefused or DeliveryMissing.
@@ -83,6 +103,7 @@ class CopyDelivery:
     columns: tuple[str, ...]
     since: str | None = None
     table: TableName | None = None
+    hashes: HashComparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
