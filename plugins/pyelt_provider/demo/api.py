@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +16,8 @@ from pyelt_provider.demo.failure import DemoError
 
 PAGE = 100
 TIMEOUT_SECONDS = 20
+ATTEMPTS = 5
+UNAUTHORIZED, SERVER_ERROR = 401, 500
 ENDED = frozenset({"success", "failed"})
 
 
@@ -53,8 +56,8 @@ class Api:
     def healthy(self) -> bool:
         """Tell whether the API server answers and the scheduler, DAG processor and triggerer are alive."""
         try:
-            answer = self._call("GET", "/api/v2/monitor/health", authorized=False)
-        except (OSError, DemoError):
+            answer = self._send("GET", "/api/v2/monitor/health", None, authorized=False)
+        except OSError:
             return False
         parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
         return all((answer.get(part) or {}).get("status") == "healthy" for part in parts)
@@ -118,27 +121,34 @@ class Api:
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, authorized: bool = True
     ) -> dict[str, Any]:
-        for attempt in (1, 2):
-            headers = {"Content-Type": "application/json"}
-            if authorized:
-                headers["Authorization"] = f"Bearer {self._fresh_token()}"
-            data = None if body is None else json.dumps(body).encode()
-            request = urllib.request.Request(self._address + path, data=data, headers=headers, method=method)
+        # Every call here may be made twice. A machine with too much to do answers late, or drops a connection.
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-                    answer: dict[str, Any] = json.load(response)
-                    return answer
+                return self._send(method, path, body, authorized=authorized)
             except urllib.error.HTTPError as error:
-                if error.code == 401 and authorized and attempt == 1:
-                    self._token = None
-                    continue
-                text = error.read(500).decode(errors="replace")
-                raise DemoError(f"Airflow's API answered {error.code} to {method} {path}: {text}") from None
-        raise AssertionError("unreachable: the second attempt returns or raises")
+                if attempt == ATTEMPTS or (error.code != UNAUTHORIZED and error.code < SERVER_ERROR):
+                    text = error.read(500).decode(errors="replace")
+                    raise DemoError(f"Airflow's API answered {error.code} to {method} {path}: {text}") from None
+                self._token = None
+            except OSError as error:
+                if attempt == ATTEMPTS:
+                    raise DemoError(f"Airflow's API does not answer {method} {path}: {error}") from None
+            time.sleep(attempt - 1)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None, *, authorized: bool) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        if authorized:
+            headers["Authorization"] = f"Bearer {self._fresh_token()}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._address + path, data=data, headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
 
     def _fresh_token(self) -> str:
         if self._token is None:
-            answer = self._call("POST", "/auth/token", dict(self._login), authorized=False)
+            answer = self._send("POST", "/auth/token", dict(self._login), authorized=False)
             self._token = str(answer["access_token"])
         return self._token
 
