@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.tokens += 1
         self._reply(201, {"access_token": f"token-{self.server.tokens}"})
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 
     def _reply(self, code: int, body: object) -> None:
