@@ -25,7 +25,7 @@ def check_order(stage: Stage, run: Run) -> Program:
     later = yield Statement(
         label="look for later runs of the pipe",
         sql=f"""
-            select runs.runid, runs.interval_end > %(interval_end)s
+            select max(runs.runid), min(runs.runid)
             from {s}.stages join {s}.runs using (runid)
             where stages.pipe = %(pipe)s and stages.kind = 'etl_sor' and stages.state in ('done', 'failed')
               and stages.runid <> %(runid)s
@@ -33,15 +33,22 @@ def check_order(stage: Stage, run: Run) -> Program:
                    or stages.load_order > (select own.load_order from {s}.stages as own
                                            where own.runid = %(runid)s and own.kind = 'etl_sor' and own.pipe = %(pipe)s
                                              and own.state in ('done', 'failed')))
-            order by stages.load_order desc limit 1
+            having count(*) > 0
         """,
         parameters={"pipe": stage.pipe_name, "runid": run.number, "interval_end": run.interval_end},
         fetch=True,
     )
     if later.rows:
+        newest, oldest = later.rows[0]
+        stays = yield Statement(
+            label="look for the last run that may stay",
+            sql=f"select coalesce(max(runid), 0.00) from {s}.runs where runid < %(oldest)s",
+            parameters={"oldest": oldest},
+            fetch=True,
+        )
         raise OrderRefused(
-            f"{stage.id}: pipe {stage.pipe_name} was loaded by the later run {later.value}, and run {run.number} would load "
-            f"its history backwards; take the later runs back first: pyelt rewind --to {run.number}"
+            f"{stage.id}: pipe {stage.pipe_name} was loaded by the later run {newest}, and run {run.number} would load "
+            f"its history backwards; take the later runs back first: pyelt rewind PROJECT --to {stays.value}"
         )
     if stage.kind is StageKind.ETL_SOR:
         yield from _older_runs(stage, run, s)
@@ -61,11 +68,15 @@ def _older_runs(stage: Stage, run: Run, s: str) -> Program:
                            > %(now)s - make_interval(hours => {SILENT_HOURS})) as is_open,
                    exists (select from {s}.attempts as attempt
                            where attempt.runid = runs.runid and attempt.stage like %(sor)s and attempt.state = 'failed')
+                       and not exists (select from {s}.stages
+                                       where stages.runid = runs.runid and stages.pipe = %(pipe)s
+                                         and stages.kind = 'etl_sor' and stages.state = 'done')
                        as failed
             from {s}.runs
             where runs.pipeline = %(pipeline)s and runs.dag_id = %(dag)s and runs.interval_end < %(interval_end)s
               and runs.overtaken_by is null
-              and runs.interval_end > coalesce(
+              -- The run that loaded the pipe last counts too: its vault may still have to be loaded from that.
+              and runs.interval_end >= coalesce(
                     (select max(loaded.interval_end) from {s}.stages join {s}.runs as loaded using (runid)
                      where stages.pipe = %(pipe)s and stages.kind = 'etl_sor' and stages.state = 'done'), '-infinity')
             order by runs.interval_end limit 1
