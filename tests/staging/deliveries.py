@@ -42,7 +42,7 @@ class Town:
         old = self.loader.pipeline
         staging = replace(old.pipes[0].tables[0], **table)
         self.loader.pipeline = replace(
-            old, pipes=(replace(old.pipes[0], tables=(staging,), **(pipe or {})),), **(pipeline or {})
+            old, pipes=(replace(old.pipes[0], **{"tables": (staging,), **(pipe or {})}),), **(pipeline or {})
         )
 
     def deliver(self, content: str | bytes, name: str = "patients.csv") -> None:
