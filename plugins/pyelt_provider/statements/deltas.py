@@ -194,7 +194,10 @@ left join lateral (
 
 
 def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement:
-    """A row per table of `reads`: whether we ever wrote it, and the load orders of the stages that did so unseen."""
+    """A row per table of `reads`: whether we ever wrote it, and the load orders of the stages that did so unseen.
+
+    They are negative, so that none of them is taken for the run id of a staging load.
+    """
     sys = quote(stage.pipeline.sys_schema)
     own = _staging(stage, source).table if source.staging else None
     reads = [table for table in source.reads if table != own]
@@ -216,7 +219,7 @@ select reads.schemaname, reads.tablename,
         select from {sys}.steps wrote
         where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename),
     array(
-        select distinct loaded.load_order::numeric
+        select distinct -loaded.load_order::numeric
         from {sys}.steps wrote
         join {sys}.stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
         where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename and wrote.rows > 0
@@ -224,7 +227,7 @@ select reads.schemaname, reads.tablename,
                 select from {sys}.positions seen
                 where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
                     and seen.schemaname = reads.schemaname and seen.tablename = reads.tablename
-                    and seen.sor_runid = loaded.load_order)
+                    and seen.sor_runid = -loaded.load_order)
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
 """,
