@@ -214,3 +214,99 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_place_and_its_mend(tm
 
 def test_a_password_in_a_connection_text_is_never_told(tmp_path: Path) -> None:
     assert not [problem for problem in problems_of(write_project(tmp_path, FILES)) if "geheim" in problem]
+
+
+def told(tmp_path: Path, **files: str) -> list[str]:
+    return problems_of(
+        write_project(tmp_path, {name.replace("__", "/") + ".yaml": text for name, text in files.items()})
+    )
+
+
+def test_a_template_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    pipe = "sor:\n  a_hstage: {csv: '{{ ds }/a.csv', key: [id]}\n  b_hstage: {csv: '{{ ds + }}', key: [id]}\n"
+    assert told(tmp_path, pipes__his=pipe) == [
+        "pipes/his.yaml:2: sor.a_hstage.csv: the template cannot be read: unexpected '}'; "
+        "write places such as {{ ds }}",
+        "pipes/his.yaml:3: sor.b_hstage.csv: the template cannot be read: unexpected 'end of print statement'; "
+        "write places such as {{ ds }}",
+    ]
+
+
+def test_columns_with_a_name_that_postgresql_or_we_use_are_refused(tmp_path: Path) -> None:
+    domain = """
+        hubs:
+          Patient: {satellites: {Name: {last_name: text, ctid: text}, C: {types: [a], columns: {type: text}}}}
+        """
+    pipe = "sor: {a_hstage: {csv: a.csv, header: false, columns: [id, _hash], key: [id]}}"
+    assert told(tmp_path, domain=domain, pipes__his=pipe) == [
+        "domain.yaml:2: hubs.Patient.satellites.Name.ctid: PostgreSQL has a column 'ctid' of its own in every table; "
+        "give it another name",
+        "domain.yaml:2: hubs.Patient.satellites.C.columns.type: the column 'type' is one that every satellite has of "
+        "its own; give it another name",
+        "pipes/his.yaml:1: sor.a_hstage.columns: the column '_hash' is one that every staging table has of its own; "
+        "give it another name",
+    ]
+
+
+def test_names_over_63_bytes_are_refused_wherever_they_come_from(tmp_path: Path) -> None:
+    long = "x" * 60
+    domain = f"""
+        hubs:
+          Patient: {{satellites: {{{long}: {{a: text}}, Name: {{last_name: text, {long}abcd: text}}}}}}
+          Other: {{}}
+        links:
+          L: {{references: {{{long}: Patient, other: Other}}}}
+        """
+    pipe = f"sor:\n  {long}_hstage: {{csv: a.csv, key: [id]}}\n"
+    problems = told(tmp_path, domain=domain, pipes__his=pipe)
+    assert [problem.split(" PostgreSQL")[0] for problem in problems] == [
+        f"domain.yaml:2: hubs.Patient.satellites.Name.{long}abcd: the name '{long}abcd' takes 64 bytes,",
+        f"domain.yaml:2: hubs.Patient.satellites.{long}: the name 'patient_sat_{long}' takes 72 bytes,",
+        f"domain.yaml:5: links.L.references.{long}: the name 'fk_{long}_patient_hub' takes 75 bytes,",
+        f"pipes/his.yaml:2: sor.{long}_hstage: the name '{long}_hstage' takes 67 bytes,",
+    ]
+
+
+def test_two_domains_of_one_schema_are_refused(tmp_path: Path) -> None:
+    assert told(tmp_path, domain_b="schema: dv\n") == [
+        "domain_b.yaml:1: schema: the vault schema 'dv' is that of domain.yaml too; "
+        "give each domain file a schema of its own"
+    ]
+
+
+def test_a_mapping_from_a_view_needs_views(tmp_path: Path) -> None:
+    pipe = "entities: [{from: {view: Patient}, to: Track, bk: bk}]"
+    assert told(tmp_path, pipeline="conn_dwh: dwh\ncreate_views: false\n", pipes__his=pipe) == [
+        "pipes/his.yaml:1: entities[1].from.view: the pipeline makes no views (create_views: false); "
+        "write create_views: true"
+    ]
+
+
+def test_files_and_tables_in_one_pipe_are_refused(tmp_path: Path) -> None:
+    pipe = """
+        source_connection: lab
+        source_path: lab
+        sor:
+          a_hstage: {csv: a.csv, key: [id], filter: x}
+          b_hstage: {table: b, key: [id], wait_for: 5m, limits: {allow_empty: true}, delivery: delta}
+        """
+    assert told(tmp_path, pipes__his=pipe) == [
+        "pipes/his.yaml:2: source_path: the pipe has source_connection (a database), so 'source_path' has no effect; "
+        "leave one out; files and tables are pipes of their own",
+        "pipes/his.yaml:4: sor.a_hstage.csv: the pipe reads a database, this is a file; "
+        "put files into a pipe of their own, without source_connection",
+        "pipes/his.yaml:4: sor.a_hstage.filter: 'filter' has no effect with 'csv'; it goes with table: leave it out",
+        "pipes/his.yaml:5: sor.b_hstage.wait_for: 'wait_for' has no effect with 'table'; "
+        "it goes with csv and fixed_width: leave it out",
+        "pipes/his.yaml:5: sor.b_hstage.limits: 'limits' go for full deliveries; a delta delivery deletes nothing by "
+        "being short; leave it out, or write delivery: full",
+    ]
+
+
+def test_pipe_names_that_cannot_be_task_groups_are_refused(tmp_path: Path) -> None:
+    assert told(tmp_path, pipes__his="pipe: close\n", pipes__b="pipe: my.pipe\n", pipes__c="sor_schema: pg_temp\n") == [
+        "pipes/b.yaml:1: pipe: 'my.pipe' cannot be the name of a pipe; "
+        "begin with a letter, then at most 40 letters, digits, '_' and '-'",
+        "pipes/c.yaml:1: sor_schema: the schema 'pg_temp' is PostgreSQL's own; give it another name",
+        "pipes/his.yaml:1: pipe: 'close' is the name of a stage; give the pipe another name",
+    ]

@@ -20,6 +20,7 @@ from pyelt_provider.config.pipe_file import PipeFile
 from pyelt_provider.config.schedules import build_schedule, check_timezone
 from pyelt_provider.config.shapes import MISSING, checked_against
 from pyelt_provider.config.spots import Cursor, Problems, Spot
+from pyelt_provider.config.template_text import check_template
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.errors import ConfigError
@@ -84,10 +85,6 @@ def build_pipeline(project: Project, problems: Problems) -> Pipeline:
     )
     used = {function.file for pipe in pipes for function in pipe.functions}
     unused = tuple(function for function in functions.values() if function.file not in used)
-    if not datamarts and complete:
-        for function in unused:
-            at = Cursor(function.file, Spot(1), "", problems)
-            at.wrong("no pipe names this function, and there is no datamart", "name it under functions: of a pipe")
     _check_sources(domains, [pipe.name for pipe in pipes], complete, project, problems)
     pipeline = _pipeline(project, content, top) if content is not None else None
     if problems or pipeline is None:
@@ -215,6 +212,8 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}", name):
         what = f"{name!r} cannot be the name of a pipeline"
         (top / "pipeline").wrong(what, "use letters, digits, '_', '-' and '.', at most 100")
+    for key in ("log_path", "ddl_log_path", "sql_log_path"):
+        check_template(getattr(content, key), top / key)
     check_connection(content.conn_dwh, top / "conn_dwh", "postgresql")
     check_timezone(content.timezone, top / "timezone")
     if content.end_date is not None and content.end_date < content.start_date:

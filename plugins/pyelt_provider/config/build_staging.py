@@ -10,6 +10,7 @@ from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits
 from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
+from pyelt_provider.config.template_text import check_template
 from pyelt_provider.identifiers import checked, hub_table, link_table
 from pyelt_provider.model.domain import Hub
 from pyelt_provider.model.staging import (
@@ -105,6 +106,7 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
     kind = given[0] if given else "csv"
     if given:
         _check_kind(content, kind, cursor, pipe)
+        check_template(getattr(content, kind), cursor / kind)
     columns = content.columns if isinstance(content.columns, list) else []
     if isinstance(content.columns, list):
         for index, name in enumerate(columns):

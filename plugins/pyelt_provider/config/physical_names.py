@@ -15,7 +15,18 @@ SATELLITE_COLUMNS = frozenset(
 """The columns that every satellite and valueset has of its own."""
 VALUESET_COLUMNS = ("valueset_naam", "code", "omschrijving")
 PERIOD_COLUMNS = ("ingangsdatum", "einddatum")
-STAGING_COLUMNS = SATELLITE_COLUMNS | {"_deleted_runid", "_hash", "_status", "_changed"}
+_SYSTEM = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+STAGING_COLUMNS = SATELLITE_COLUMNS | {
+    "_deleted_runid",
+    "_hash",
+    "_status",
+    "_changed",
+    "_old_id",
+    "_old_revision",
+    "_place",
+    "_message",
+    "_last_runid",
+}
 """The columns that every staging table, or its temporary tables, has of its own."""
 
 
@@ -31,6 +42,9 @@ def fits(cursor: Cursor, name: Callable[..., str], *parts: str) -> str | None:
 
 def column_fits(cursor: Cursor, name: str, taken: frozenset[str], owner: str) -> bool:
     """Report a column name that is too long or that we use ourselves in this kind of table; say whether it is fine."""
+    if name in _SYSTEM:
+        cursor.wrong(f"PostgreSQL has a column {name!r} of its own in every table", "give it another name")
+        return False
     if name in taken:
         cursor.wrong(f"the column {name!r} is one that every {owner} has of its own", "give it another name")
         return False
