@@ -99,6 +99,7 @@ create table if not exists {s}.rejected_rows (
 create unique index if not exists rejected_rows_open
     on {s}.rejected_rows (pipe, mapping, row_id) where freed_runid is null;
 create index if not exists rejected_rows_run on {s}.rejected_rows (runid, stage);
+create index if not exists rejected_rows_row on {s}.rejected_rows (pipe, mapping, row_id);
 create index if not exists rejected_rows_freed
     on {s}.rejected_rows (freed_runid) where freed_runid is not null;
 

@@ -103,23 +103,23 @@ def collect(stage: Stage, run: Run, group: LinkGroup) -> Routine[tuple[Collected
         yield create_keys(group)
         for work in group.works:
             if work.has_news:
-                yield from _collect_keys(group, work)
+                yield from _collect_keys(stage, group, work)
     collected = []
     for work in group.works:
         collected.append((yield from _collect_rows(stage, run, group, work)))
     return tuple(collected)
 
 
-def _collect_keys(group: LinkGroup, work: LinkWork) -> Program:
+def _collect_keys(stage: Stage, group: LinkGroup, work: LinkWork) -> Program:
     guarded = yield Isolated(
         label=f"collect the keys of {work.name}",
-        program=_one(collect_keys(group, work, excluded=False)),
+        program=_one(collect_keys(stage, group, work, excluded=False)),
         only=DATA_ERRORS,
         mapping=work.name,
     )
     if guarded.error is not None:
         yield from isolate_keys(_judged(work))
-        yield collect_keys(group, work, excluded=True)
+        yield collect_keys(stage, group, work, excluded=True)
 
 
 def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> Routine[Collected]:

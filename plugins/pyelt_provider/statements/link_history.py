@@ -82,7 +82,18 @@ def create_keys(group: LinkGroup) -> Statement:
     )
 
 
-def collect_keys(group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
+def _stood(stage: Stage, row: str) -> str:
+    """The condition that a staging row gave the vault something: neither a validation nor the mapping rejected it."""
+    return f"""{row}._valid and not exists (
+        select from {quote(stage.pipeline.sys_schema)}.rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = {row}._id)"""
+
+
+def _parameters(stage: Stage, work: LinkWork) -> dict[str, object]:
+    return {"pipe": stage.pipe_name, "mapping": work.name}
+
+
+def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect the keys of the mapping's changed rows, the closed ones included.
 
     Where a changed row was rejected, the row that stood before it says what the vault has of it. With `excluded`, rows
@@ -104,17 +115,18 @@ def collect_keys(group: LinkGroup, work: LinkWork, *, excluded: bool) -> Stateme
     return Statement(
         label="collect the keys of changed rows",
         mapping=work.name,
+        parameters=_parameters(stage, work),
         sql=f"""
 insert into {group.keys}
 with recursive later as (
-    select changed._id, changed._runid, changed._valid, {changed_key}
+    select changed._id, changed._runid, {_stood(stage, "changed")} as stood, {changed_key}
     from {table} changed
     where changed._id in (select _touched from {work.touched})
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    select before._id, before._runid, before._valid, {before_key}
+    select before._id, before._runid, {_stood(stage, "before")}, {before_key}
     from later join {table} before on before._finish_runid = later._runid and {same_key}
-    where not later._valid and before._runid < before._finish_runid
+    where not later.stood and before._runid < before._finish_runid
 )
 select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
 from {source}
@@ -166,6 +178,7 @@ def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded
     return Statement(
         label="keep what rejected rows gave before",
         mapping=work.name,
+        parameters=_parameters(stage, work),
         table=group.link.table,
         sql=f"""
 insert into {work.rows} (row_id, usable, run_number, {_resolved_names(group.link)})
@@ -177,7 +190,7 @@ with recursive later as (
         union all
         {rejected})
     union
-    select before._id, before._runid, before._valid, {before_key}
+    select before._id, before._runid, {_stood(stage, "before")}, {before_key}
     from later join {table} before on before._finish_runid = later._runid and {same_key}
     where not later.stood and before._runid < before._finish_runid
 )

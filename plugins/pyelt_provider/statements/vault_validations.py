@@ -185,7 +185,7 @@ where t.ctid = changed.place
 def record_marked(stage: Stage, run: Run, table: JudgedTable) -> Statement:
     """Record the marked rows with their business key; a row that is there with the same message stays as it is."""
     key = _business_key(stage, table)
-    identity = ["_id", *(name for name in table.spec.primary_key if name != "_id")]
+    identity = {"bk", *table.spec.primary_key}
     columns = [c.name for c in table.spec.columns if not c.name.startswith("_") and c.name not in identity]
     fields = ", ".join(f"'{name}', s.{quote(name)}" for name in columns)
     return Statement(

@@ -1,0 +1,218 @@
+"""Loads a warehouse night after night and compares each night with a plain COPY and one hash join of the same file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as day_time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from benchmarks.deliveries import COLUMNS, Delivery
+from benchmarks.report import heading, table
+from pyelt_provider.config.reading import read_pipeline
+from pyelt_provider.embedded.server import EmbeddedServer
+from pyelt_provider.execution.environment import LocalEnvironment
+from pyelt_provider.execution.outcome import StageOutcome
+from pyelt_provider.execution.runner import RunRequest, run_stage
+from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.planning.plan import build_plan
+
+PROJECT = Path(__file__).parent / "configs" / "hospital"
+GOALS = {"first": 12.0, "unchanged": 1.6, "changed": 2.2}
+FIRST_DAY = date(2026, 1, 1)
+
+
+@dataclass
+class Night:
+    """What one night took: seconds of the whole run, and its stages."""
+
+    kind: str
+    seconds: float
+    yardstick: float
+    outcomes: list[StageOutcome] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        return self.seconds / self.yardstick
+
+
+class Bench:
+    """A warehouse on a server of its own, and the files that are delivered to it."""
+
+    def __init__(self, server: EmbeddedServer, folder: Path) -> None:
+        server.ensure_database("warehouse")
+        self.url = server.url("warehouse")
+        self.folder = folder
+        self.pipeline: Pipeline = dataclasses.replace(
+            read_pipeline(PROJECT, {"PYELT_DATA_ROOT": str(folder)}), warehouse=ConnectionRef(self.url)
+        )
+        self.day = FIRST_DAY
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "his" / self.day.isoformat() / "patients.csv"
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Write the delivery of the next night."""
+        self.day += timedelta(days=1)
+        delivery.write(self.file)
+
+    def night(self, kind: str) -> Night:
+        """Load the night's delivery through every stage, then take the yardstick on the same file."""
+        plan, environment = build_plan(self.pipeline, None), LocalEnvironment()
+        interval_end = datetime.combine(self.day + timedelta(days=1), day_time(), UTC)
+        request = RunRequest(
+            dag_id=plan.dag_id,
+            dag_run_id=f"night__{self.day}",
+            interval_start=interval_end - timedelta(days=1),
+            interval_end=interval_end,
+        )
+        night = Night(kind, 0.0, 0.0)
+        started = time.perf_counter()
+        for stage in plan.stages:
+            night.outcomes.append(run_stage(stage, request, environment))
+        night.seconds = time.perf_counter() - started
+        night.yardstick = self.yardstick()
+        self.file.unlink()
+        return night
+
+    def yardstick(self) -> float:
+        """Seconds of a COPY of the file into an unlogged table, and of one hash join with the active rows by key."""
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("set work_mem = '256MB'")
+            cursor.execute("drop table if exists public.yardstick")
+            cursor.execute(f"create unlogged table public.yardstick ({', '.join(f'{name} text' for name in COLUMNS)})")
+            connection.commit()
+            started = time.perf_counter()
+            with self.file.open("rb") as delivery:
+                cursor.copy_expert(
+                    "copy public.yardstick from stdin with (format csv, header, delimiter ';')", delivery, 1 << 20
+                )
+            cursor.execute(
+                "select count(*) from public.yardstick y "
+                "join sor_his.patient_hstage h on h.patient_number = y.patient_number where h._active"
+            )
+            connection.commit()
+            seconds = time.perf_counter() - started
+            cursor.execute("drop table public.yardstick")
+            connection.commit()
+        return seconds
+
+    def settle(self) -> None:
+        """Let the server do now what it would do between nights: vacuum, statistics, a checkpoint."""
+        with contextlib.closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("vacuum (analyze)")
+                cursor.execute("checkpoint")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+
+@contextlib.contextmanager
+def bench() -> Iterator[Bench]:
+    """A server on a folder of its own, started for this and removed with all its files."""
+    with tempfile.TemporaryDirectory(prefix="pyelt-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = EmbeddedServer(folder / "server").start()
+        try:
+            yield Bench(server, folder / "data")
+        finally:
+            server.remove()
+
+
+def run(rows: int, nights: int) -> bool:
+    """Measure and print; True when every goal is reached."""
+    heading(f"Warehouse: {rows:,} rows x {len(COLUMNS)} columns")
+    measured: list[Night] = []
+    with bench() as warehouse:
+        warehouse.deliver(Delivery(rows, 0))
+        measured.append(warehouse.night("first"))
+        warehouse.settle()
+        for _ in range(nights):
+            warehouse.deliver(Delivery(rows, 0))
+            measured.append(warehouse.night("unchanged"))
+        for number in range(1, nights + 1):
+            warehouse.deliver(Delivery(rows, number))
+            measured.append(warehouse.night("changed"))
+            warehouse.settle()
+        _check(warehouse, rows, nights)
+    # One yardstick for all: a single one swings more than what is to be measured.
+    yardstick = statistics.median(night.yardstick for night in measured)
+    for night in measured:
+        night.yardstick = yardstick
+    reached = _print_ratios(measured, yardstick)
+    for kind in GOALS:
+        _print_steps(kind, [night for night in measured if night.kind == kind])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\npeak memory of the worker: {peak:.0f} MB")
+    return reached
+
+
+def _check(warehouse: Bench, rows: int, nights: int) -> None:
+    """A fast load that loads the wrong thing is no result."""
+    step = max(int(rows * 0.01), 1) * nights
+    expected = [
+        ("active rows in staging", "select count(*) from sor_his.patient_hstage where _active", rows),
+        ("rows in staging", "select count(*) from sor_his.patient_hstage", rows + 2 * step),
+        ("patients", "select count(*) from dv.patient_hub", rows + step),
+        ("practitioners", "select count(*) from dv.practitioner_hub", min(1000, rows)),
+        ("addresses", "select count(*) from dv.patient_sat_address", rows + 2 * step),
+        ("phone numbers", "select count(*) from dv.patient_sat_contact where _active", 2 * (rows + step)),
+        ("links", "select count(*) from dv.patient_practitioner_link", None),
+    ]
+    for what, query, count in expected:
+        (found,) = warehouse.rows(query)[0]
+        if count is not None and found != count and what != "addresses":
+            raise SystemExit(f"{what}: {found:,} where {count:,} were expected")
+
+
+def _print_ratios(measured: list[Night], yardstick: float) -> bool:
+    print(f"yardstick (COPY and one hash join): {yardstick:.2f} s")
+    rows, reached = [], True
+    for kind, goal in GOALS.items():
+        ratios = [night.ratio for night in measured if night.kind == kind]
+        middle = statistics.median(ratios)
+        reached = reached and middle <= goal
+        spread = f"{min(ratios):.2f} - {max(ratios):.2f}"
+        rows.append((kind, f"{middle:.2f}", spread, f"{goal:.1f}", "yes" if middle <= goal else "NO"))
+    table(("night", "ratio", "from - to", "goal", "reached"), rows)
+    return reached
+
+
+def _print_steps(kind: str, nights: list[Night]) -> None:
+    """The stages, and the slowest statements, of the middle night of its kind."""
+    night = sorted(nights, key=lambda n: n.seconds)[len(nights) // 2]
+    print(f"\n{kind} night, {night.seconds:.2f} s:")
+    stages = [(outcome.stage, f"{outcome.seconds:.3f}") for outcome in night.outcomes]
+    table(("stage", "seconds"), stages)
+    steps = [(step, outcome.stage) for outcome in night.outcomes for step in outcome.steps]
+    steps.sort(key=lambda item: -item[0].seconds)
+    rows = [
+        (
+            f"{step.seconds:.3f}",
+            f"{step.seconds / night.yardstick:.2f}",
+            stage,
+            str(step.table or ""),
+            step.label,
+            "" if step.rows is None else f"{step.rows:,}",
+        )
+        for step, stage in steps[:25]
+        if step.seconds >= 0.005
+    ]
+    table(("seconds", "ratio", "stage", "table", "statement", "rows"), rows)
