@@ -12,6 +12,9 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.step import Isolated, Program, Statement
 from pyelt_provider.statements.table_ddl import confirm, in_short_tries, lock_ddl
 
+_NOT_MADE_YET = ("42P01", "3F000", "42703", "42704")
+"""SQLSTATEs of a function that names a table, schema, column or type which is not there."""
+
 
 def ensure_functions(
     functions: tuple[DatabaseFunction, ...], stage: Stage, run: Run, *, owner: str, may_wait: bool = False
@@ -49,7 +52,7 @@ select distinct on (wanted.name) wanted.name, split_part(done.digest, ':', 1)
 from unnest(%(names)s::text[], %(bare)s::text[]) as wanted (name, bare)
 join {quote(stage.pipeline.sys_schema)}.extra_sql done on done.pipe = %(owner)s and done.name = 'function ' || wanted.name
 where exists (select from pg_proc p where p.proname in (wanted.bare, lower(wanted.bare)))
-order by wanted.name, done.date desc, done.runid desc""",
+order by wanted.name, done.runid desc, done.date desc""",
     )
 
 
@@ -59,9 +62,9 @@ def _create_all(changed: list[DatabaseFunction], stage: Stage, run: Run, owner: 
         result = yield Isolated(
             label=f"create function {function.name}",
             program=_create(function, stage, run, owner),
-            only=("42P01", "3F000", "42703", "42704") if may_wait else ("42P13",),
+            only=("42P13", *(_NOT_MADE_YET if may_wait else ())),
         )
-        if result.error is not None and not may_wait:
+        if result.error is not None and "42P13" in result.error:
             raise DdlRefused(
                 f"{function.place}: function {function.name} cannot be replaced because its arguments or its result changed "
                 f"({result.error}); a DBA may run: drop function {function.name};"

@@ -89,7 +89,7 @@ def mapping_problems(pipeline: Pipeline, pipe: Pipe) -> Routine[tuple[Problem, .
         result = yield Isolated(label=f"check {check.path}", program=_all((check,)), only=_WRONG_SQL)
         if result.error is not None and not (yield from _is_not_made_yet(check, result, pipeline)):
             problems.append((yield from _problem(check, result.error)))
-    return tuple(problems)
+    return tuple(sorted(problems, key=lambda problem: (problem.file, problem.line)))
 
 
 def _all(checks: tuple[Check, ...]) -> Program:
