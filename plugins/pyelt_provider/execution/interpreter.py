@@ -142,7 +142,9 @@ class Interpreter:
         )
         counted = "" if rows is None else f"{rows} rows {count}, "
         section = mapping or str(table or "")  # for logs that are folded per mapping or table
-        self._log.info("%s: %s%.3f s", what, counted, seconds, extra={"section": section})
+        line = f"{what}: {counted}{seconds:.3f} s"
+        self._log.info("%s", line, extra={"section": section})
+        self._files.line(line)
         return result
 
     def _execute(self, statement: Statement) -> Result:
