@@ -141,7 +141,7 @@ order by w.name""",
 
 def _assumed_row(spec: TableSpec) -> tuple[object, ...]:
     columns = [[c.name, c.type, c.not_null, c.default is not None or c.identity] for c in spec.columns]
-    indexes = [
+    indexes: list[list[object]] = [
         [spec.index_name(index), list(index.columns) or [None], index.unique, True, index.where or "", False, None]
         for index in spec.indexes
     ]
