@@ -15,9 +15,9 @@ from typing import Any, TextIO
 from pyelt_provider.demo.api import Api, Run
 from pyelt_provider.demo.failure import DemoError
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 IMPORT_SECONDS = 120.0
-QUIET_POLLS = 3
+QUIET_POLLS = 2
 """So often in a row nothing must be left to do: between two runs the scheduler shows neither of them for a moment."""
 
 
