@@ -118,18 +118,29 @@ def record_position(
         yield add_mapping_state(stage, run, mapping, fingerprint, key_fingerprint)
 
 
-def touched_rows(table: StagingTable, sys_schema: str, delta: Delta, pipe: str, mapping: str, prefix: str = "") -> str:
+def touched_rows(
+    table: StagingTable,
+    sys_schema: str,
+    delta: Delta,
+    pipe: str,
+    mapping: str,
+    prefix: str = "",
+    *,
+    with_closed: bool = True,
+) -> str:
     """Return a query that gives the `_id` of the staging rows, active or closed, that the mapping has to look at.
 
     Those are the rows that the delta's runs inserted, closed or judged otherwise, and those that this mapping rejected;
-    all rows when the delta is full. Its parameters come from `touched_parameters` with the same arguments.
+    all rows when the delta is full. Its parameters come from `touched_parameters` with the same arguments. Without
+    `with_closed`, rows that those runs closed are left out, for mappings to which it does not matter what went.
     """
     source, sys = table.table.sql, quote(sys_schema)
     if delta.full:
         return f"select _id from {source}"
-    return f"""select _id from {source} where _runid = any(%({prefix}runids)s::numeric[])
+    closed = f"""
     union
-    select _id from {source} where _finish_runid = any(%({prefix}runids)s::numeric[])
+    select _id from {source} where _finish_runid = any(%({prefix}runids)s::numeric[])"""
+    return f"""select _id from {source} where _runid = any(%({prefix}runids)s::numeric[]){closed if with_closed else ""}
     union
     select row_id from {sys}.journal
     where schemaname = %({prefix}schema)s and tablename = %({prefix}table)s

@@ -9,14 +9,14 @@ from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.domain import Satellite, SatelliteKind
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
-from pyelt_provider.statements.bulk_mode import BULK_ROWS, load_alone, load_in_bulk, see_empty_tables
+from pyelt_provider.statements.bulk_mode import BULK_ROWS, load_alone, load_in_bulk, look_up_by_index, see_empty_tables
 from pyelt_provider.statements.deltas import mapping_delta, record_position
 from pyelt_provider.statements.fk_columns import fill_fk_columns
 from pyelt_provider.statements.hub_keys import continue_numbering, insert_hub_keys, insert_numbered_keys
 from pyelt_provider.statements.mapped_rows import Group, MappedEntity, Work, grouped, mapped_entities, satellites_of
 from pyelt_provider.statements.mapping_order import each_mapping
 from pyelt_provider.statements.record_status import load_record_status
-from pyelt_provider.statements.row_collection import collect_entity, collect_touched, is_keys_only, winners
+from pyelt_provider.statements.row_collection import collect_entity, collect_touched, is_keys_only, look_up_ids, winners
 from pyelt_provider.statements.satellite_load import FilledColumn, SatelliteSource, load_satellite
 from pyelt_provider.statements.satellite_owner import hub_owner
 from pyelt_provider.statements.step import Program
@@ -41,7 +41,7 @@ class Progress:
     loaded: set[tuple[int, TableName]] = field(default_factory=set)
     """The satellites that were loaded, by group."""
     linked: set[int] = field(default_factory=set)
-    """Groups whose fk columns in staging are filled."""
+    """Groups whose rows are ready for the satellites: their ids are looked up, fk columns in staging are filled."""
 
     def is_done(self, group: Group) -> bool:
         """True when nothing of the group failed, so that its mappings have looked at what was new."""
@@ -80,6 +80,9 @@ def etl_hubs(stage: Stage, run: Run) -> Program:
     looks = [(entity.name, _look(stage, run, entity, progress)) for entity in mapped_entities(stage)]
     yield from each_mapping(looks, on_errors)
     groups = grouped(progress.works.values())
+    if all(group.is_empty for group in groups):
+        return
+    yield look_up_by_index()
     yield from _see_what_is_empty(groups, progress)
     for from_staging in (True, False):
         collecting = [
@@ -177,7 +180,7 @@ def _load_hub(
     numbered = progress.is_numbered(group, first)
     keys = _number_keys(stage, run, first) if numbered else insert_hub_keys(stage, run, table, entities)
     if table in progress.empty and table in progress.alone and rows >= BULK_ROWS:
-        yield from load_in_bulk(hub_spec(first.hub), keys)
+        yield from load_in_bulk(hub_spec(first.hub), keys, referenced=True)
     elif rows:
         yield from keys
     progress.keyed |= {entity.number for entity in entities}
@@ -189,8 +192,8 @@ def _number_keys(stage: Stage, run: Run, entity: MappedEntity) -> Program:
 
 
 def _group_units(stage: Stage, run: Run, group: Group, progress: Progress) -> list[tuple[str, Program]]:
-    """Return a unit for the fk columns in staging and one per satellite, in the order of their tables."""
-    units = [(_names(group), _fill_fk_columns(stage, run, group, progress))]
+    """Return a unit that makes the rows ready, and one per satellite, in the order of their tables."""
+    units = [(_names(group), _make_ready(stage, run, group, progress))]
     for satellite in _satellites(group):
         members = tuple(
             work for work in group.works if satellite.table in {s.table for s in satellites_of(work.entity)}
@@ -200,10 +203,18 @@ def _group_units(stage: Stage, run: Run, group: Group, progress: Progress) -> li
     return units
 
 
-def _fill_fk_columns(stage: Stage, run: Run, group: Group, progress: Progress) -> Program:
+def _make_ready(stage: Stage, run: Run, group: Group, progress: Progress) -> Program:
     for work in group.works:
+        if _looks_up_once(group) and not progress.is_numbered(group, work.entity):
+            yield look_up_ids(work.entity)
         yield from fill_fk_columns(stage, run, work.entity)
     progress.linked.add(group.number)
+
+
+def _looks_up_once(group: Group) -> bool:
+    """True when the rows go into more than one satellite or type, so that looking up their ids once pays."""
+    targets = {(item.field.satellite, item.field.type) for work in group.works for item in work.entity.fields}
+    return len(targets) > 1
 
 
 def _load_satellite(
@@ -222,15 +233,17 @@ def _load_satellite(
 
 
 def _source_of(group: Group, entity: MappedEntity, satellite: Satellite, progress: Progress) -> SatelliteSource:
+    numbered = progress.is_numbered(group, entity)
+    looked_up = _looks_up_once(group) and not numbered
     return SatelliteSource(
         mapping=entity.name,
-        rows=entity.rows,
+        rows=entity.keyed_rows if looked_up else entity.rows,
         keys=("_key",),
         columns=tuple(
             FilledColumn(column=item.field.column, value=item.value, type=item.field.type)
             for item in entity.fields
             if item.field.satellite == satellite.name
         ),
-        where=winners(entity),
-        owner_id="_id" if progress.is_numbered(group, entity) else None,
+        where="true" if looked_up else winners(entity),
+        owner_id="_id" if numbered or looked_up else None,
     )

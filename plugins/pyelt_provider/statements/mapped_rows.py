@@ -63,6 +63,11 @@ class MappedEntity:
         return f"pyelt_rows_{self.number}"
 
     @property
+    def keyed_rows(self) -> str:
+        """The temporary table of the winning rows with the ids of their keys (`_id`)."""
+        return f"pyelt_keyed_{self.number}"
+
+    @property
     def touched(self) -> str:
         """The temporary table of the staging rows to look at (`_touched`)."""
         return f"pyelt_touched_{self.number}"

@@ -40,7 +40,7 @@ def _touch(stage: Stage, group: Group) -> Routine[int]:
     found = 0
     for work in group.works:
         if _is_touched(work):
-            result = yield touch(stage, work)
+            result = yield touch(stage, group, work)
             found += result.row_count
     return found
 
@@ -109,11 +109,18 @@ def _counting(statement: Statement, counted: list[int]) -> Program:
     counted.append(result.row_count)
 
 
-def touch(stage: Stage, work: Work) -> Statement:
-    """Collect the ids of the staging rows that the mapping has to look at, active or closed."""
+def touch(stage: Stage, group: Group, work: Work) -> Statement:
+    """Collect the ids of the staging rows that the mapping has to look at, closed ones where it matters what went."""
     entity = work.entity
     assert entity.staging is not None
-    sys_schema = stage.pipeline.sys_schema
+    rows = touched_rows(
+        entity.staging,
+        stage.pipeline.sys_schema,
+        work.delta,
+        stage.pipe_name,
+        entity.name,
+        with_closed=group.needs_keys,
+    )
     return Statement(
         label="collect changed rows",
         mapping=entity.name,
@@ -124,7 +131,7 @@ def touch(stage: Stage, work: Work) -> Statement:
 create temporary table {entity.touched} on commit drop as
 select changed._id as _touched
 from (
-    {touched_rows(entity.staging, sys_schema, work.delta, stage.pipe_name, entity.name)}) as changed
+    {rows}) as changed
 """,
     )
 
@@ -180,12 +187,12 @@ def collect_rows(group: Group, work: Work, *, excluded: bool, numbered: bool = F
         label="collect rows",
         mapping=entity.name,
         table=entity.staging.table if entity.staging else entity.hub.table,
-        count=Count.READ if group.full else None,
+        count=Count.READ if group.full and not is_keys_only(entity) else None,
         sql=f"""
 create temporary table {entity.rows} on commit drop as
 select {_selected(group, entity, numbered=numbered)}
 from {relation}
-{conditions}
+{conditions}{" group by 1" if is_keys_only(entity) else ""}
 """,
     )
 
@@ -193,7 +200,7 @@ from {relation}
 def _selected(group: Group, entity: MappedEntity, *, numbered: bool) -> str:
     key = f"{entity.key} as _key"
     if is_keys_only(entity):
-        return f"distinct {key}"
+        return f"{key}, count(*) as _rows"
     columns = [
         *(["row_number() over () as _id"] if numbered else []),
         *([f"{entity.row_identity} as _row"] if entity.staging else []),
@@ -206,6 +213,22 @@ def _selected(group: Group, entity: MappedEntity, *, numbered: bool) -> str:
 
 def _rank(entity: MappedEntity) -> str:
     return f"row_number() over (partition by {entity.key} order by {entity.order}) as _rank"
+
+
+def look_up_ids(entity: MappedEntity) -> Statement:
+    """Collect the rows once more with the ids of their keys, which several satellites ask for."""
+    return Statement(
+        label="look up the ids of the keys",
+        mapping=entity.name,
+        table=entity.hub.table,
+        sql=f"""
+create temporary table {entity.keyed_rows} on commit drop as
+select h._id, r.*
+from {entity.rows} as r
+join {entity.hub.table.sql} as h on h.bk = r._key
+where {winners(entity)}
+""",
+    )
 
 
 def is_keys_only(entity: MappedEntity) -> bool:
@@ -222,21 +245,18 @@ def winners(entity: MappedEntity) -> str:
 def count_unkeyed(group: Group, work: Work, *, excluded: bool) -> Statement:
     """One row: how many of the rows to look at have no business key."""
     entity = work.entity
-    narrowed: tuple[str, ...] = ()
-    if not group.full and _is_touched(work):
-        narrowed = (f"s._id in (select _touched from {entity.touched})",)
-    relation = fenced_relation(entity, narrowed) if excluded else entity.relation
-    return Statement(
-        label="count rows without a key",
-        mapping=entity.name,
-        fetch=True,
-        assumed=((0,),),
-        sql=f"""
+    if group.full or group.by_row:
+        counted = "coalesce(sum(_rows), 0)::bigint" if is_keys_only(entity) else "count(*)"
+        sql = f"select {counted} from {entity.rows} where _key is null"
+    else:
+        narrowed = (f"s._id in (select _touched from {entity.touched})",) if _is_touched(work) else ("false",)
+        relation = fenced_relation(entity, narrowed) if excluded else entity.relation
+        sql = f"""
 select count(*) filter (where {entity.key} is null)
 from {relation}
 {conditions_of(entity.mapping.source, *narrowed)}
-""",
-    )
+"""
+    return Statement(label="count rows without a key", mapping=entity.name, fetch=True, assumed=((0,),), sql=sql)
 
 
 def count_differing(entity: MappedEntity) -> Statement:

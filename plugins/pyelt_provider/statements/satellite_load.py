@@ -222,6 +222,7 @@ left join {satellite.table.sql} as a
     on a._id = {owner_id}{same_type} and a._source_system = %(pipe)s and a._active
 where case when a._id is null then {_has_value(satellite, columns)}
     else {differs} end
+order by 1
 """,
     )
 
