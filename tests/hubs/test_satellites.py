@@ -49,7 +49,9 @@ def test_new_keys_get_a_hub_row_and_first_revisions(warehouse: Database, tmp_pat
         ("1_his", "Ann", "2000-01-31", 0, True, 1, None),
         ("2_his", "Bob", None, 0, True, 1, None),
     ]
-    assert care.rows("select distinct _source_system, _valid, _finish_date from dv.patient_sat") == [("his", True, None)]
+    assert care.rows("select distinct _source_system, _valid, _finish_date from dv.patient_sat") == [
+        ("his", True, None)
+    ]
 
 
 def test_a_changed_value_closes_the_row_and_adds_a_revision(warehouse: Database, tmp_path: Path) -> None:
@@ -211,15 +213,15 @@ def test_a_run_that_missed_days_takes_all_of_them_at_once(warehouse: Database, t
 def test_columns_named_like_sql_words_load_as_any_other(warehouse: Database, tmp_path: Path) -> None:
     headers = {"his_patient": "nr;order;50%"}
     odd = hub("Patient", satellite("Patient", **{"order": "text", "type": "text", "50%": "integer"}))
-    mapping = entity("patient", order='"order" || \' 100%\'', type="'x'", **{"50%": 's."50%"'})
+    mapping = entity("patient", order="\"order\" || ' 100%'", type="'x'", **{"50%": 's."50%"'})
     care = Care(warehouse, tmp_path, pipe("his", {"patient": headers["his_patient"]}, mapping), hubs=[odd])
 
     care.deliver(DAY_1, headers, his_patient=["1;first;5"])
     care.deliver(DAY_2, headers, his_patient=["1;second;6"])
 
-    assert care.rows('select "order", type, "50%%", _revision from dv.patient_sat order by _revision'.replace("%%", "%")) == [
+    assert care.rows(
+        'select "order", type, "50%%", _revision from dv.patient_sat order by _revision'.replace("%%", "%")
+    ) == [
         ("first 100%", "x", 5, 0),
         ("second 100%", "x", 6, 1),
     ]
-
-

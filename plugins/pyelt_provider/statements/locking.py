@@ -9,6 +9,8 @@ from pyelt_provider.statements.step import Program, Statement
 
 LOADING = (StageKind.ETL_SOR, StageKind.ETL_VALSET, StageKind.ETL_HUBS, StageKind.ETL_LINKS)
 _SHARED_KINDS = (TargetKind.HUB, TargetKind.SATELLITE, TargetKind.LINK, TargetKind.VALUESET)
+_FIRST_LOADED = (TargetKind.HUB, TargetKind.LINK, TargetKind.VALUESET)
+"""Satellites may stay empty for years (a status, a type that nobody has); they are loaded in bulk when nobody is near."""
 
 
 def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
@@ -34,17 +36,18 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
         shared += [table for table in stage.reads if table in hubs]
     if not shared:
         return
+    targets = [target.table for target in stage.writes if target.kind in _FIRST_LOADED]
     empty = yield Statement(
         label="look for empty tables",
-        sql=" union all ".join(
-            f"(select 1 where not exists (select from {target.table.sql} limit 1))"
-            for target in stage.writes
-            if target.kind in _SHARED_KINDS
-        )
-        + " limit 1",
+        # The size of its file, because reading the table would keep it open until the end: another stage that waits
+        # for our lock here would then stand in the way of the one that has it and drops indexes.
+        sql="select exists (select from unnest(%(tables)s::text[]) name where pg_relation_size(to_regclass(name)) = 0)",
+        parameters={"tables": [table.sql.replace("%%", "%") for table in targets]},
         fetch=True,
+        assumed=((False,),),
     )
-    yield from _take(sorted(set(shared)), exclusive=exclusive or bool(empty.rows))
+    exclusive = exclusive or bool(empty.value)
+    yield from _take(sorted(set(shared)), exclusive=exclusive)
 
 
 def _take(tables: list[TableName], *, exclusive: bool) -> Program:
