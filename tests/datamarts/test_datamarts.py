@@ -262,3 +262,19 @@ def test_a_table_that_a_foreign_key_points_at_is_filled_all_the_same(warehouse: 
     patients(tmp_path, "1,Anne,1990-01-01\n")
     load.run(date(2026, 1, 2))
     assert warehouse.rows("select name from dm.dim_patient join public.note using (nr)") == [("Anne",)]
+
+
+def test_an_incremental_model_may_bring_its_own_run_number(warehouse: Database, tmp_path: Path) -> None:
+    load = project(
+        warehouse,
+        tmp_path,
+        datamarts__a_fact___sql="-- materialized: incremental\n-- unique_key: bk\nselect * from dv.patient_view",
+    )
+    patients(tmp_path, "1,Anna,1990-01-01\n")
+    load.run(date(2026, 1, 1))
+    patients(tmp_path, "1,Anne,1990-01-01\n2,Bert,\n")
+    load.run(date(2026, 1, 2))
+    assert warehouse.rows("select bk, default_name, _runid::text from dm.a_fact order by 1") == [
+        ("1", "Anne", "1.00"),
+        ("2", "Bert", "2.00"),
+    ]

@@ -107,7 +107,9 @@ def _make_one(model: DatamartModel, found: FoundTable | None, comment: str) -> P
         )
         if model.materialization is Materialization.INCREMENTAL:
             yield Statement(
-                label="add the run's column", table=table, sql=f"alter table {table.sql} add column _runid numeric"
+                label="add the run's column",
+                table=table,
+                sql=f"alter table {table.sql} add column if not exists _runid numeric",
             )
     else:
         yield from _change_columns(model, found)
@@ -133,7 +135,7 @@ def _unique_key(model: DatamartModel, found: FoundTable | None) -> Program:
 def _change_columns(model: DatamartModel, found: FoundTable) -> Program:
     table = model.table
     shape = yield from shape_of(model)
-    if model.materialization is Materialization.INCREMENTAL:
+    if model.materialization is Materialization.INCREMENTAL and "_runid" not in dict(shape):
         shape = (*shape, ("_runid", "numeric"))
     new = [(name, kind) for name, kind in shape if name not in found.columns]
     other = [(name, kind) for name, kind in shape if name in found.columns and found.columns[name].type != kind]

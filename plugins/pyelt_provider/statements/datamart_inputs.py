@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyelt_provider.identifiers import TableName, opaque, quote
-from pyelt_provider.model.datamart import DatamartModel
+from pyelt_provider.model.datamart import DatamartModel, Materialization
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.fingerprint import fingerprint
 from pyelt_provider.planning.run import Run
@@ -43,10 +44,19 @@ def always_builds(model: DatamartModel, pipeline: Pipeline) -> bool:
     return not model.reads or bool((names | bodies) & _OF_THE_MOMENT) or reads_in_function
 
 
-def tables_behind(model: DatamartModel, pipeline: Pipeline) -> tuple[TableName, ...]:
-    """Return the tables that decide what the model gives: views, also those of other models, are resolved."""
+Views = Mapping[TableName, tuple[TableName, ...]]
+"""What each view of the vault and of the datamarts reads."""
+
+
+def views_of(pipeline: Pipeline) -> Views:
+    """Return what every view that the pipeline makes reads."""
     views = {view.table: view.reads for view in vault_views(pipeline)}
-    views |= {other.table: other.reads for other in pipeline.datamarts if other.materialization == "view"}
+    views |= {model.table: model.reads for model in pipeline.datamarts if model.materialization is Materialization.VIEW}
+    return views
+
+
+def tables_behind(model: DatamartModel, views: Views) -> tuple[TableName, ...]:
+    """Return the tables that decide what the model gives: views are resolved to what they read."""
     found: set[TableName] = set()
     unread = list(model.reads)
     while unread:
@@ -71,10 +81,9 @@ class Freshness:
     pending: tuple[tuple[TableName, object], ...]
 
 
-def freshness(model: DatamartModel, stage: Stage, run: Run) -> Routine[Freshness]:
-    """Ask the bookkeeping what wrote to the tables behind a model since it was last built; one statement."""
+def freshness(model: DatamartModel, tables: tuple[TableName, ...], stage: Stage, run: Run) -> Routine[Freshness]:
+    """Ask the bookkeeping what wrote to the `tables` behind a model since it was last built; one statement."""
     s = quote(stage.pipeline.sys_schema)
-    tables = tables_behind(model, stage.pipeline)
     result = yield Statement(
         label="see what changed since the model was built",
         table=model.table,

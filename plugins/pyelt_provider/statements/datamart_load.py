@@ -18,6 +18,7 @@ from pyelt_provider.statements.datamart_inputs import (
     query_of,
     remember_build,
     tables_behind,
+    views_of,
 )
 from pyelt_provider.statements.datamart_shape import shape_of
 from pyelt_provider.statements.mapping_order import each_mapping
@@ -33,16 +34,21 @@ def etl_dm(stage: Stage, run: Run) -> Program:
     from nothing when something that it has seen was taken back or loaded again, or when it is itself done again in a run.
     """
     written: set[TableName] = set()
-    units = ((str(model.table), _build(model, stage, run, written)) for model in stage.datamarts)
+    views = views_of(stage.pipeline)
+    units = (
+        (str(model.table), _build(model, tables_behind(model, views), stage, run, written)) for model in stage.datamarts
+    )
     yield from each_mapping(units, stage.pipeline.on_errors)
 
 
-def _build(model: DatamartModel, stage: Stage, run: Run, written: set[TableName]) -> Program:
+def _build(
+    model: DatamartModel, behind: tuple[TableName, ...], stage: Stage, run: Run, written: set[TableName]
+) -> Program:
     if model.materialization is Materialization.VIEW:
         return
-    fresh = yield from freshness(model, stage, run)
-    below = bool(written & set(tables_behind(model, stage.pipeline)))
-    if not (fresh.new or fresh.changed or fresh.anew or below or always_builds(model, stage.pipeline)):
+    fresh = yield from freshness(model, behind, stage, run)
+    rebuilt = bool(written & set(behind))
+    if not (fresh.new or fresh.changed or fresh.anew or rebuilt or always_builds(model, stage.pipeline)):
         return
     columns = yield from shape_of(model)
     match model.materialization:
@@ -116,8 +122,15 @@ select (select count(*) from {rows} where {nulls}),
         )
 
 
+def _with_run(names: tuple[str, ...], alias: str = "") -> tuple[str, str]:
+    """The columns to write and what they get: the query's, and the run's number where the query has no `_runid`."""
+    columns, values = quote_all(names), quote_all(names, alias)
+    return (columns, values) if "_runid" in names else (f"{columns}, _runid", f"{values}, %(runid)s")
+
+
 def _fill_from(model: DatamartModel, names: tuple[str, ...], rows: str, run: Run) -> Program:
     table = model.table
+    columns, selected = _with_run(names)
     yield Statement(label="remove the old rows", table=table, sql=f"delete from {table.sql}")
     yield Statement(
         label="build anew",
@@ -125,7 +138,7 @@ def _fill_from(model: DatamartModel, names: tuple[str, ...], rows: str, run: Run
         mapping=str(table),
         count=Count.INSERTED,
         parameters={"runid": run.number},
-        sql=f"insert into {table.sql} ({quote_all(names)}, _runid)\nselect {quote_all(names)}, %(runid)s\nfrom {rows}",
+        sql=f"insert into {table.sql} ({columns})\nselect {selected}\nfrom {rows}",
     )
     yield Statement(label="gather statistics", table=table, sql=f"analyze {table.sql}")
 
@@ -134,9 +147,11 @@ def _upsert(model: DatamartModel, columns: tuple[tuple[str, str], ...], rows: st
     table = model.table
     same = " and ".join(f"t.{quote(name)} = n.{quote(name)}" for name in model.unique_key)
     values = [(name, kind) for name, kind in columns if name not in model.unique_key]
-    names = quote_all([name for name, _ in columns])
+    names = tuple(name for name, _ in columns)
+    written, selected = _with_run(names, "n")
     if values:
         assigned = ", ".join(f"{quote(name)} = n.{quote(name)}" for name, _ in values)
+        assigned += "" if "_runid" in names else ", _runid = %(runid)s"
         differs = " or ".join(
             f"{comparable(f't.{quote(name)}', kind)} is distinct from {comparable(f'n.{quote(name)}', kind)}"
             for name, kind in values
@@ -147,7 +162,7 @@ def _upsert(model: DatamartModel, columns: tuple[tuple[str, str], ...], rows: st
             mapping=str(table),
             count=Count.CHANGED,
             parameters={"runid": run.number},
-            sql=f"update {table.sql} t\nset {assigned}, _runid = %(runid)s\nfrom {rows} n\nwhere {same} and ({differs})",
+            sql=f"update {table.sql} t\nset {assigned}\nfrom {rows} n\nwhere {same} and ({differs})",
         )
     yield Statement(
         label="add new rows",
@@ -156,8 +171,8 @@ def _upsert(model: DatamartModel, columns: tuple[tuple[str, str], ...], rows: st
         count=Count.INSERTED,
         parameters={"runid": run.number},
         sql=f"""
-insert into {table.sql} ({names}, _runid)
-select {quote_all([name for name, _ in columns], "n")}, %(runid)s
+insert into {table.sql} ({written})
+select {selected}
 from {rows} n
 where not exists (select from {table.sql} t where {same})""",
     )
