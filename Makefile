@@ -23,16 +23,16 @@ $(DEVELOPMENT): requirements.txt requirements-dev.txt pyproject.toml
 	@touch $(RUNTIME) $@
 
 demo: $(RUNTIME) ## start everything, load the sample, show it, stay until Ctrl-C
-	@.venv/bin/python -m pyelt_provider.demo
+	@.venv/bin/pyelt demo
 
 demo-once: $(RUNTIME) ## the same without staying; fails unless every run and every row is right
-	@.venv/bin/python -m pyelt_provider.demo --once
+	@.venv/bin/pyelt demo --once
 
 demo-data: $(RUNTIME) ## write only the sample's deliveries
 	@.venv/bin/pyelt demo-data
 
 clean-demo: ## stop a running demo and remove all that demos made (.pyelt or PYELT_HOME)
-	@if [ -x .venv/bin/python ]; then .venv/bin/python -m pyelt_provider.demo --clean; else rm -rf "$${PYELT_HOME:-.pyelt}"; fi
+	@if [ -x .venv/bin/pyelt ]; then .venv/bin/pyelt demo --clean; else rm -rf "$${PYELT_HOME:-.pyelt}"; fi
 
 test: $(DEVELOPMENT) ## run all tests
 	.venv/bin/python -m pytest
