@@ -86,11 +86,11 @@ def _compare(comparison: Comparison) -> Statement:
     """One hash join of the whole delivery with the active rows; only the rows that differ are kept, with their kind."""
     columns = comparison.columns
     first_key = f"t.{quote(columns.key[0])}"
-    differs = " or ".join(f"t.{quote(c)} is distinct from h.{quote(c)}" for c in columns.rest) or "false"
+    differs = "".join(f"\n    or t.{quote(c)} is distinct from h.{quote(c)}" for c in columns.rest)
     condition = columns.staging.deleted_when
     gone = f",\n        coalesce(({opaque(condition)}), false) as _gone" if condition else ""
     is_gone = " or t._gone" if condition else ""
-    kept = f"h._id is null or {first_key} is null\n    or {differs}"
+    kept = f"h._id is null or {first_key} is null{differs}"
     if condition:
         kept = f"case when t._gone then h._id is not null else {kept} end"
     return Statement(
@@ -134,7 +134,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from {_hstage(columns)} where _active),
-    exists ({repeated} and not ({has_null(columns)}) group by {keys} having count(*) > 1)
+    exists (
+        {repeated} and not ({has_null(columns)})
+        group by {keys} having count(*) > 1)
 from {delta}""",
     )
     new, without_key, changed, deleted, active, repeated_keys = cast(

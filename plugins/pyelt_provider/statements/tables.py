@@ -162,6 +162,7 @@ def hstage_spec(
             _BY_RUN,
             _BY_FINISH_RUN,
             IndexSpec(role="invalid_idx", columns=("_id",), where="_active and not _valid"),
+            IndexSpec(role="rejected_idx", columns=("_hash",), where="not _active and not _valid"),
             *uniques,
             *(IndexSpec(role=f"{name}_idx", columns=(name,)) for name, _ in staging.fk_columns),
             *more_indexes,

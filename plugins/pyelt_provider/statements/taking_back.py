@@ -131,11 +131,14 @@ def _history(target: Target, known: dict[str, object]) -> Program:
         table=target.table,
         count=Count.TAKEN_BACK,
     )
-    deleted = ", _deleted_runid = null" if target.kind is TargetKind.STAGING else ""
+    is_staging = target.kind is TargetKind.STAGING
+    deleted = ", _deleted_runid = null" if is_staging else ""
+    # Staging belongs to one pipe; rows that an old PyELT loaded there may have another name in _source_system.
+    own = "" if is_staging else " and _source_system = %(pipe)s"
     yield Statement(
         label="open closed rows again",
         sql=f"""update {table} set _active = true, _finish_date = null, _finish_runid = null{deleted}
-                where _finish_runid = %(runid)s and _source_system = %(pipe)s""",
+                where _finish_runid = %(runid)s{own}""",
         parameters=known,
         table=target.table,
         count=Count.TAKEN_BACK,

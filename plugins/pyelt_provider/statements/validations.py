@@ -84,7 +84,8 @@ def _verdicts(run: Run, staging: StagingTable, rules: tuple[Validation, ...], *,
     cases = [
         f"case when {_fails(staging, rule, everything)} then %(message_{n})s::text end" for n, rule in enumerate(rules)
     ]
-    message = f"nullif(concat_ws('; ', {', '.join(cases)}), '')" if rules else "null::text"
+    listed = ",\n        ".join(cases)
+    message = f"nullif(concat_ws('; ',\n        {listed}), '')" if rules else "null::text"
     judged = "s._active" if everything else f"s._active and s._id in (\n        {_touched(staging, rules)})"
     return Statement(
         label="judge rows by the validations",

@@ -353,6 +353,9 @@ create index "patient_hstage_finish_runid_idx" on "sor_his"."patient_hstage" ("_
 -- create index patient_hstage_invalid_idx: sor_his.patient_hstage
 create index "patient_hstage_invalid_idx" on "sor_his"."patient_hstage" ("_id") where _active and not _valid;
 
+-- create index patient_hstage_rejected_idx: sor_his.patient_hstage
+create index "patient_hstage_rejected_idx" on "sor_his"."patient_hstage" ("_hash") where not _active and not _valid;
+
 -- create index patient_hstage_policy_number_active_idx: sor_his.patient_hstage
 create index "patient_hstage_policy_number_active_idx" on "sor_his"."patient_hstage" ("policy_number") where _active;
 
@@ -392,6 +395,9 @@ create index "care_track_hstage_finish_runid_idx" on "sor_his"."care_track_hstag
 -- create index care_track_hstage_invalid_idx: sor_his.care_track_hstage
 create index "care_track_hstage_invalid_idx" on "sor_his"."care_track_hstage" ("_id") where _active and not _valid;
 
+-- create index care_track_hstage_rejected_idx: sor_his.care_track_hstage
+create index "care_track_hstage_rejected_idx" on "sor_his"."care_track_hstage" ("_hash") where not _active and not _valid;
+
 -- create table sor_his.care_track_temp: sor_his.care_track_temp
 create unlogged table "sor_his"."care_track_temp" (
 "_hash" text,
@@ -428,6 +434,9 @@ create index "practitioner_hstage_finish_runid_idx" on "sor_his"."practitioner_h
 -- create index practitioner_hstage_invalid_idx: sor_his.practitioner_hstage
 create index "practitioner_hstage_invalid_idx" on "sor_his"."practitioner_hstage" ("_id") where _active and not _valid;
 
+-- create index practitioner_hstage_rejected_idx: sor_his.practitioner_hstage
+create index "practitioner_hstage_rejected_idx" on "sor_his"."practitioner_hstage" ("_hash") where not _active and not _valid;
+
 -- create table sor_his.practitioner_temp: sor_his.practitioner_temp
 create unlogged table "sor_his"."practitioner_temp" (
 "_hash" text,
@@ -462,6 +471,9 @@ create index "organisation_hstage_finish_runid_idx" on "sor_his"."organisation_h
 
 -- create index organisation_hstage_invalid_idx: sor_his.organisation_hstage
 create index "organisation_hstage_invalid_idx" on "sor_his"."organisation_hstage" ("_id") where _active and not _valid;
+
+-- create index organisation_hstage_rejected_idx: sor_his.organisation_hstage
+create index "organisation_hstage_rejected_idx" on "sor_his"."organisation_hstage" ("_hash") where not _active and not _valid;
 
 -- create table sor_his.organisation_temp: sor_his.organisation_temp
 create unlogged table "sor_his"."organisation_temp" (
@@ -499,6 +511,9 @@ create index "code_hstage_finish_runid_idx" on "sor_his"."code_hstage" ("_finish
 
 -- create index code_hstage_invalid_idx: sor_his.code_hstage
 create index "code_hstage_invalid_idx" on "sor_his"."code_hstage" ("_id") where _active and not _valid;
+
+-- create index code_hstage_rejected_idx: sor_his.code_hstage
+create index "code_hstage_rejected_idx" on "sor_his"."code_hstage" ("_hash") where not _active and not _valid;
 
 -- create table sor_his.code_temp: sor_his.code_temp
 create unlogged table "sor_his"."code_temp" (
@@ -538,6 +553,9 @@ create index "tariff_hstage_finish_runid_idx" on "sor_his"."tariff_hstage" ("_fi
 -- create index tariff_hstage_invalid_idx: sor_his.tariff_hstage
 create index "tariff_hstage_invalid_idx" on "sor_his"."tariff_hstage" ("_id") where _active and not _valid;
 
+-- create index tariff_hstage_rejected_idx: sor_his.tariff_hstage
+create index "tariff_hstage_rejected_idx" on "sor_his"."tariff_hstage" ("_hash") where not _active and not _valid;
+
 -- create table sor_his.tariff_temp: sor_his.tariff_temp
 create unlogged table "sor_his"."tariff_temp" (
 "_hash" text,
@@ -558,7 +576,7 @@ select distinct on (wanted.name) wanted.name, split_part(done.digest, ':', 1)
 from unnest(%(names)s::text[], %(bare)s::text[]) as wanted (name, bare)
 join "sys".extra_sql done on done.pipe = %(owner)s and done.name = 'function ' || wanted.name
 where exists (select from pg_proc p where p.proname in (wanted.bare, lower(wanted.bare)))
-order by wanted.name, done.date desc, done.runid desc;
+order by wanted.name, done.runid desc, done.date desc;
 
 -- wait for other changes of tables
 select pg_advisory_xact_lock(hashtextextended('pyelt ddl', 0));
@@ -580,7 +598,7 @@ savepoint mapping;
 create or replace function sor_his.clean_phone(written text) returns text
 language sql immutable parallel safe
 as $$
-    select nullif(regexp_replace(regexp_replace(written, '^\s*(\+|00)31', '0'), '[^0-9]', '', 'g'), '')
+    select nullif(regexp_replace(regexp_replace(written, '[^0-9+]', '', 'g'), '^(\+|00)31', '0'), '')
 $$;
 
 -- remember the function

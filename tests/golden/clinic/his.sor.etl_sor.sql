@@ -66,8 +66,7 @@ full join (
     select _id, _revision, "patient_number"
     from "sor_his"."patient_hstage" where _active) as h
     on t."patient_number" = h."patient_number"
-where h._id is null or t."patient_number" is null
-    or false;
+where h._id is null or t."patient_number" is null;
 
 -- count the differences: sor_his.patient_hstage
 select count(*) filter (where _kind = 'new'),
@@ -75,7 +74,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_his"."patient_hstage" where _active),
-    exists (select from "pg_temp"."patient_delta" where _kind = 'new' and not ("patient_number" is null) group by "patient_number" having count(*) > 1)
+    exists (
+        select from "pg_temp"."patient_delta" where _kind = 'new' and not ("patient_number" is null)
+        group by "patient_number" having count(*) > 1)
 from "pg_temp"."patient_delta";
 
 -- close deleted rows: sor_his.patient_hstage
@@ -112,7 +113,9 @@ where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
 create temporary table "pg_temp"."patient_verdicts" on commit drop as
 select judged._id, judged._message
 from (
-    select s._id, s._valid, s._validation_msg, nullif(concat_ws('; ', case when (postcode like '0000%%') then %(message_0)s::text end, case when (s."policy_number") in (select "policy_number" from "sor_his"."patient_hstage" where _active group by "policy_number" having count(*) > 1) then %(message_1)s::text end), '') as _message
+    select s._id, s._valid, s._validation_msg, nullif(concat_ws('; ',
+        case when (postcode like '0000%%') then %(message_0)s::text end,
+        case when (s."policy_number") in (select "policy_number" from "sor_his"."patient_hstage" where _active group by "policy_number" having count(*) > 1) then %(message_1)s::text end), '') as _message
     from "sor_his"."patient_hstage" as s
     where s._active) as judged
 where judged._valid is distinct from (judged._message is null)
@@ -228,8 +231,7 @@ full join (
     select _id, _revision, "patient_number", "track_number"
     from "sor_his"."care_track_hstage" where _active) as h
     on t."patient_number" = h."patient_number" and t."track_number" = h."track_number"
-where h._id is null or t."patient_number" is null
-    or false;
+where h._id is null or t."patient_number" is null;
 
 -- count the differences: sor_his.care_track_hstage
 select count(*) filter (where _kind = 'new'),
@@ -237,7 +239,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_his"."care_track_hstage" where _active),
-    exists (select from "pg_temp"."care_track_delta" where _kind = 'new' and not ("patient_number" is null or "track_number" is null) group by "patient_number", "track_number" having count(*) > 1)
+    exists (
+        select from "pg_temp"."care_track_delta" where _kind = 'new' and not ("patient_number" is null or "track_number" is null)
+        group by "patient_number", "track_number" having count(*) > 1)
 from "pg_temp"."care_track_delta";
 
 -- close deleted rows: sor_his.care_track_hstage
@@ -387,8 +391,7 @@ full join (
     select _id, _revision, "staff_code"
     from "sor_his"."practitioner_hstage" where _active) as h
     on t."staff_code" = h."staff_code"
-where h._id is null or t."staff_code" is null
-    or false;
+where h._id is null or t."staff_code" is null;
 
 -- count the differences: sor_his.practitioner_hstage
 select count(*) filter (where _kind = 'new'),
@@ -396,7 +399,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_his"."practitioner_hstage" where _active),
-    exists (select from "pg_temp"."practitioner_delta" where _kind = 'new' and not ("staff_code" is null) group by "staff_code" having count(*) > 1)
+    exists (
+        select from "pg_temp"."practitioner_delta" where _kind = 'new' and not ("staff_code" is null)
+        group by "staff_code" having count(*) > 1)
 from "pg_temp"."practitioner_delta";
 
 -- close deleted rows: sor_his.practitioner_hstage
@@ -546,8 +551,7 @@ full join (
     select _id, _revision, "code"
     from "sor_his"."organisation_hstage" where _active) as h
     on t."code" = h."code"
-where h._id is null or t."code" is null
-    or false;
+where h._id is null or t."code" is null;
 
 -- count the differences: sor_his.organisation_hstage
 select count(*) filter (where _kind = 'new'),
@@ -555,7 +559,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_his"."organisation_hstage" where _active),
-    exists (select from "pg_temp"."organisation_delta" where _kind = 'new' and not ("code" is null) group by "code" having count(*) > 1)
+    exists (
+        select from "pg_temp"."organisation_delta" where _kind = 'new' and not ("code" is null)
+        group by "code" having count(*) > 1)
 from "pg_temp"."organisation_delta";
 
 -- close deleted rows: sor_his.organisation_hstage
@@ -714,7 +720,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_his"."code_hstage" where _active),
-    exists (select from "pg_temp"."code_delta" where _kind = 'new' and not ("list" is null or "code" is null) group by "list", "code" having count(*) > 1)
+    exists (
+        select from "pg_temp"."code_delta" where _kind = 'new' and not ("list" is null or "code" is null)
+        group by "list", "code" having count(*) > 1)
 from "pg_temp"."code_delta";
 
 -- close deleted rows: sor_his.code_hstage
@@ -864,8 +872,7 @@ full join (
     select _id, _revision, "code", "valid_from"
     from "sor_his"."tariff_hstage" where _active) as h
     on t."code" = h."code" and t."valid_from" = h."valid_from"
-where h._id is null or t."code" is null
-    or false;
+where h._id is null or t."code" is null;
 
 -- count the differences: sor_his.tariff_hstage
 select count(*) filter (where _kind = 'new'),
@@ -873,7 +880,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_his"."tariff_hstage" where _active),
-    exists (select from "pg_temp"."tariff_delta" where _kind = 'new' and not ("code" is null or "valid_from" is null) group by "code", "valid_from" having count(*) > 1)
+    exists (
+        select from "pg_temp"."tariff_delta" where _kind = 'new' and not ("code" is null or "valid_from" is null)
+        group by "code", "valid_from" having count(*) > 1)
 from "pg_temp"."tariff_delta";
 
 -- close deleted rows: sor_his.tariff_hstage

@@ -242,6 +242,9 @@ create index "analyte_hstage_finish_runid_idx" on "sor_lab"."analyte_hstage" ("_
 -- create index analyte_hstage_invalid_idx: sor_lab.analyte_hstage
 create index "analyte_hstage_invalid_idx" on "sor_lab"."analyte_hstage" ("_id") where _active and not _valid;
 
+-- create index analyte_hstage_rejected_idx: sor_lab.analyte_hstage
+create index "analyte_hstage_rejected_idx" on "sor_lab"."analyte_hstage" ("_hash") where not _active and not _valid;
+
 -- create table sor_lab.analyte_temp: sor_lab.analyte_temp
 create unlogged table "sor_lab"."analyte_temp" (
 "_hash" text,
@@ -282,6 +285,9 @@ create index "lab_order_hstage_finish_runid_idx" on "sor_lab"."lab_order_hstage"
 
 -- create index lab_order_hstage_invalid_idx: sor_lab.lab_order_hstage
 create index "lab_order_hstage_invalid_idx" on "sor_lab"."lab_order_hstage" ("_id") where _active and not _valid;
+
+-- create index lab_order_hstage_rejected_idx: sor_lab.lab_order_hstage
+create index "lab_order_hstage_rejected_idx" on "sor_lab"."lab_order_hstage" ("_hash") where not _active and not _valid;
 
 -- create table sor_lab.lab_order_temp: sor_lab.lab_order_temp
 create unlogged table "sor_lab"."lab_order_temp" (
@@ -325,6 +331,9 @@ create index "result_hstage_finish_runid_idx" on "sor_lab"."result_hstage" ("_fi
 
 -- create index result_hstage_invalid_idx: sor_lab.result_hstage
 create index "result_hstage_invalid_idx" on "sor_lab"."result_hstage" ("_id") where _active and not _valid;
+
+-- create index result_hstage_rejected_idx: sor_lab.result_hstage
+create index "result_hstage_rejected_idx" on "sor_lab"."result_hstage" ("_hash") where not _active and not _valid;
 
 -- create table sor_lab.result_temp: sor_lab.result_temp
 create unlogged table "sor_lab"."result_temp" (

@@ -63,8 +63,7 @@ full join (
     select _id, _revision, "analyte_code"
     from "sor_lab"."analyte_hstage" where _active) as h
     on t."analyte_code" = h."analyte_code"
-where h._id is null or t."analyte_code" is null
-    or false;
+where h._id is null or t."analyte_code" is null;
 
 -- count the differences: sor_lab.analyte_hstage
 select count(*) filter (where _kind = 'new'),
@@ -72,7 +71,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_lab"."analyte_hstage" where _active),
-    exists (select from "pg_temp"."analyte_delta" where _kind = 'new' and not ("analyte_code" is null) group by "analyte_code" having count(*) > 1)
+    exists (
+        select from "pg_temp"."analyte_delta" where _kind = 'new' and not ("analyte_code" is null)
+        group by "analyte_code" having count(*) > 1)
 from "pg_temp"."analyte_delta";
 
 -- close deleted rows: sor_lab.analyte_hstage
@@ -222,8 +223,7 @@ full join (
     select _id, _revision, "order_number"
     from "sor_lab"."lab_order_hstage" where _active) as h
     on t."order_number" = h."order_number"
-where h._id is null or t."order_number" is null
-    or false;
+where h._id is null or t."order_number" is null;
 
 -- count the differences: sor_lab.lab_order_hstage
 select count(*) filter (where _kind = 'new'),
@@ -231,7 +231,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_lab"."lab_order_hstage" where _active),
-    exists (select from "pg_temp"."lab_order_delta" where _kind = 'new' and not ("order_number" is null) group by "order_number" having count(*) > 1)
+    exists (
+        select from "pg_temp"."lab_order_delta" where _kind = 'new' and not ("order_number" is null)
+        group by "order_number" having count(*) > 1)
 from "pg_temp"."lab_order_delta";
 
 -- close deleted rows: sor_lab.lab_order_hstage
@@ -389,7 +391,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_lab"."result_hstage" where _active),
-    exists (select from "sor_lab"."result_temp" where true and not ("order_number" is null or "analyte_code" is null) group by "order_number", "analyte_code" having count(*) > 1)
+    exists (
+        select from "sor_lab"."result_temp" where true and not ("order_number" is null or "analyte_code" is null)
+        group by "order_number", "analyte_code" having count(*) > 1)
 from "pg_temp"."result_delta";
 
 -- close deleted rows: sor_lab.result_hstage
@@ -426,7 +430,8 @@ where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
 create temporary table "pg_temp"."result_verdicts" on commit drop as
 select judged._id, judged._message
 from (
-    select s._id, s._valid, s._validation_msg, nullif(concat_ws('; ', case when (value is null) then %(message_0)s::text end), '') as _message
+    select s._id, s._valid, s._validation_msg, nullif(concat_ws('; ',
+        case when (value is null) then %(message_0)s::text end), '') as _message
     from "sor_lab"."result_hstage" as s
     where s._active) as judged
 where judged._valid is distinct from (judged._message is null)

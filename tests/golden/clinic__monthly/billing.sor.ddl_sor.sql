@@ -175,6 +175,9 @@ create index "invoice_hstage_finish_runid_idx" on "sor_billing"."invoice_hstage"
 -- create index invoice_hstage_invalid_idx: sor_billing.invoice_hstage
 create index "invoice_hstage_invalid_idx" on "sor_billing"."invoice_hstage" ("_id") where _active and not _valid;
 
+-- create index invoice_hstage_rejected_idx: sor_billing.invoice_hstage
+create index "invoice_hstage_rejected_idx" on "sor_billing"."invoice_hstage" ("_hash") where not _active and not _valid;
+
 -- create table sor_billing.invoice_temp: sor_billing.invoice_temp
 create unlogged table "sor_billing"."invoice_temp" (
 "_hash" text,

@@ -58,7 +58,13 @@ left join (
     from "sor_billing"."invoice_hstage" where _active) as h
     on t."invoice_number" = h."invoice_number"
 where case when t._gone then h._id is not null else h._id is null or t."invoice_number" is null
-    or t."patient_number" is distinct from h."patient_number" or t."last_name" is distinct from h."last_name" or t."insurer" is distinct from h."insurer" or t."policy_number" is distinct from h."policy_number" or t."invoice_date" is distinct from h."invoice_date" or t."cents" is distinct from h."cents" or t."status" is distinct from h."status" end;
+    or t."patient_number" is distinct from h."patient_number"
+    or t."last_name" is distinct from h."last_name"
+    or t."insurer" is distinct from h."insurer"
+    or t."policy_number" is distinct from h."policy_number"
+    or t."invoice_date" is distinct from h."invoice_date"
+    or t."cents" is distinct from h."cents"
+    or t."status" is distinct from h."status" end;
 
 -- count the differences: sor_billing.invoice_hstage
 select count(*) filter (where _kind = 'new'),
@@ -66,7 +72,9 @@ select count(*) filter (where _kind = 'new'),
     count(*) filter (where _kind = 'changed'),
     count(*) filter (where _kind = 'deleted'),
     (select count(*) from "sor_billing"."invoice_hstage" where _active),
-    exists (select from "sor_billing"."invoice_temp" where true and not ("invoice_number" is null) group by "invoice_number" having count(*) > 1)
+    exists (
+        select from "sor_billing"."invoice_temp" where true and not ("invoice_number" is null)
+        group by "invoice_number" having count(*) > 1)
 from "pg_temp"."invoice_delta";
 
 -- close deleted rows: sor_billing.invoice_hstage
