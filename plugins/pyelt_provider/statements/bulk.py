@@ -71,10 +71,15 @@ order by rank, 2""",
     return Dropped(spec=spec, restoring=restoring)
 
 
+def add_key_label(name: str) -> str:
+    """Return the label of the statement that puts a key back."""
+    return f"add key {name}"
+
+
 def _restore(table: TableName, name: str, definition: str) -> Statement:
     text = definition.replace("%", "%%")
     return Statement(
-        label=f"add key {name}",
+        label=add_key_label(name),
         table=table,
         sql=f"alter table {table.sql} add constraint {quote(name)} {text}",
     )

@@ -13,6 +13,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.bulk_mode import BULK_ROWS, load_alone, load_in_bulk, see_empty_tables
 from pyelt_provider.statements.deltas import record_position
+from pyelt_provider.statements.expressions import identifies
 from pyelt_provider.statements.link_collection import collect, look
 from pyelt_provider.statements.link_history import LinkGroup, link_type
 from pyelt_provider.statements.link_rows import Collected, LinkWork
@@ -220,7 +221,11 @@ def _load_link(stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: d
             alone = empty
     first = link.table in empty
     insert = insert_links(stage, run, link, works, first=link.table in alone)
-    yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert)) if link.table in alone else _one(insert)
+    if link.table in alone:
+        referenced = bool(link.satellites) or link.status
+        yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert), referenced=referenced)
+    else:
+        yield insert
     for work in works:
         yield from _missing_references(stage, run, work, counted[work.number])
     if satellites:
@@ -263,6 +268,7 @@ def insert_links(stage: Stage, run: Run, link: Link, works: list[LinkWork], *, f
     """Insert every whole link of the collected rows that is not there yet, in the order of its references."""
     fks = tuple(quote(reference.column) for reference in link.references)
     fk_list = ", ".join(fks)
+    distinct = "" if _gives_each_link_once(works) else "distinct "
     whole = " and ".join(f"{fk} is not null" for fk in fks)
     rows = "\n    union all\n    ".join(
         f"select {fk_list}, {link_type(work)} as type from {work.rows} where usable and {whole}" for work in works
@@ -279,13 +285,24 @@ def insert_links(stage: Stage, run: Run, link: Link, works: list[LinkWork], *, f
 insert into {link.table.sql} (_runid, _source_system, _insert_date, {fk_list}, type)
 select %(runid)s, %(pipe)s, %(load_time)s, {fk_list}, type
 from (
-    select distinct {fk_list}, type
+    select {distinct}{fk_list}, type
     from (
     {rows}
     ) found
 ) r{new}{order}
 on conflict do nothing
 """,
+    )
+
+
+def _gives_each_link_once(works: list[LinkWork]) -> bool:
+    """True when one of the references says the key of the only staging table, so that no two active rows are alike."""
+    first = works[0]
+    return (
+        len(works) == 1
+        and first.source.is_incremental
+        and first.staging is not None
+        and any(identifies(bk, first.staging.key) for bk in first.references)
     )
 
 
