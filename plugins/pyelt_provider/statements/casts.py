@@ -6,24 +6,24 @@ import re
 
 from pyelt_provider.identifiers import opaque
 
-_WITH_LENGTH = re.compile(r"(?is)^\s*(varchar|character\s+varying|char|character|bpchar|bit\s+varying|varbit|bit)\s*\(")
+_WITH_LENGTH = re.compile(r"(?is)^\s*(varchar|character\s+varying|char|character|bpchar)\s*\(\s*(\d+)\s*\)\s*$")
 _WITHOUT_EQUALITY = re.compile(r"(?is)^\s*(json|xml|citext|point|line|lseg|box|path|polygon|circle)\b")
-_BITS = re.compile(r"(?is)^\s*(bit|varbit)")
-_FIXED = re.compile(r"(?is)^\s*(char|character|bpchar)\s*\(")
+_LENGTH_HEADER = 4
+"""PostgreSQL keeps the length of a text type with 4 bytes of header added."""
 
 
 def cast_expression(expression: str, column_type: str) -> str:
     """Return the user's expression with the cast to the column's type, ready for a statement with parameters.
 
-    A type with a length (``varchar(10)``) is cast without it: an explicit cast would cut a longer value silently, the
-    insert into the column refuses it. Everything else is cast as it is written, text included, so that an expression
-    of another type can be compared with its column.
+    A text that is longer than its type allows (``varchar(10)``) is an error, as it is when it is inserted: a plain cast
+    would cut it silently. Everything else is cast as it is written, text included, so that an expression of another
+    type can be compared with its column.
     """
-    if not _WITH_LENGTH.match(column_type):
+    limited = _WITH_LENGTH.match(column_type)
+    if limited is None:
         return f"({opaque(expression)})::{opaque(column_type)}"
-    if _BITS.match(column_type):
-        return f"({opaque(expression)})::varbit"
-    return f"({opaque(expression)})::{'bpchar' if _FIXED.match(column_type) else 'varchar'}"
+    base = "varchar" if "var" in limited[1].lower() else "bpchar"
+    return f'pg_catalog."{base}"(({opaque(expression)})::{base}, {int(limited[2]) + _LENGTH_HEADER}, false)'
 
 
 def key_expression(expression: str) -> str:

@@ -297,7 +297,7 @@ def record_exceptions(stage: Stage, run: Run, entity: MappedEntity) -> Statement
         },
         sql=f"""
 with rejected as (
-    select x._message as message,
+    select x._row, x._message as message,
         coalesce((select jsonb_object_agg(part.key, part.value) from jsonb_each(held.all_fields) as part
             where part.key = any(%(keys)s::text[])), '{{}}')::text as key_fields,
         jsonb_strip_nulls(held.all_fields - %(keys)s::text[] - %(others)s::text[] - '_pyelt_row')::text as fields
@@ -322,10 +322,12 @@ seen_again as (
     from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
 insert into {exceptions.sql}
     (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select distinct %(runid)s::numeric, %(runid)s::numeric, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s,
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s,
     r.message, r.key_fields, r.fields
 from rejected as r
 where not exists (
     select from known where (known.key_fields, known.fields, known.message) = (r.key_fields, r.fields, r.message))
+group by r.message, r.key_fields, r.fields
+order by min(r._row)
 """,
     )
