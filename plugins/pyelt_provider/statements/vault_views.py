@@ -109,7 +109,10 @@ class _Sides:
 
 
 def _one_row(table: TableName, alias: str, sources: tuple[str, ...], type_name: str | None) -> str:
-    """The active valid row of a key: no other row of it is better. An anti join serves one key and all keys well."""
+    """The active valid row of a key: no other row of it is better. An anti join serves one key and all keys well.
+
+    The ctid only says, cheaply, that a row is not compared with itself.
+    """
     other = f"{alias}_o"
     same_type = f" and {other}.type = {text_literal(type_name)}" if type_name is not None else ""
     of_type = f" and {alias}.type = {text_literal(type_name)}" if type_name is not None else ""
@@ -118,6 +121,7 @@ left join {table.sql} {alias} on {alias}._id = h._id and {alias}._active and {al
     and not exists (
         select from {table.sql} {other}
         where {other}._id = {alias}._id and {other}._active and {other}._valid{same_type}
+          and {other}.ctid <> {alias}.ctid
           and {_rank(other, sources)} < {_rank(alias, sources)})"""
 
 
