@@ -211,11 +211,17 @@ def test_a_validation_with_wrong_sql_fails_the_load_and_changes_nothing(warehous
     assert "'nonsense(' does not work: 42601 syntax error" in message
 
 
-def test_a_validation_that_cannot_judge_a_value_fails_the_load_with_the_table_and_without_the_value(
+def test_a_row_that_a_validation_cannot_be_evaluated_for_is_rejected_and_the_others_are_judged(
     warehouse: Database, tmp_path: Path
 ) -> None:
-    town = Town(warehouse, tmp_path, pipe={"validations": (rule(when="naam::int > 5"),)})
-    town.load("nr,naam\n1,3\n")
-    message = town.refuses("nr,naam\n1,Geheim\n")
-    assert "judge rows by the validations of sor_his.patient_hstage: 22P02" in message
-    assert "Geheim" not in message
+    rules = (rule("too old", when="s.naam::int > 5 and '100%' = '100%'"), rule("double", unique=("bsn",)))
+    town = Town(warehouse, tmp_path, pipe={"validations": rules})
+    town.load("nr,naam,bsn\n1,3,a\n2,9,b\n3,Geheim,c\n4,,d\n5,1,d\n")
+    assert [(row[0], row[3]) for row in town.rejected()] == [
+        ("2", "too old"),
+        ("3", "too old"),
+        ("4", "double"),
+        ("5", "double"),
+    ]
+    town.load("nr,naam,bsn\n1,x,a\n2,9,b\n3,4,c\n4,,d\n5,1,e\n", day=2)
+    assert town.rows(f"select nr from {TABLE} where _active and not _valid order by 1") == [("1",), ("2",)]

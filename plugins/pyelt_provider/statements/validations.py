@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyelt_provider.identifiers import TableName, constraint_name, opaque, quote, quote_all
 from pyelt_provider.model.staging import StagingTable, Validation
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.deltas import digest
 from pyelt_provider.statements.expressions import names_in
-from pyelt_provider.statements.step import Count, Program, Statement
+from pyelt_provider.statements.step import Count, Isolated, Program, Routine, Statement
+from pyelt_provider.statements.validation_isolation import careful_condition, prepare_careful_judging
 
 
 def judge(stage: Stage, run: Run, staging: StagingTable, *, everything: bool) -> Program:
@@ -16,19 +19,39 @@ def judge(stage: Stage, run: Run, staging: StagingTable, *, everything: bool) ->
 
     Looked at are this run's rows, rows that are invalid now, and rows that share a value of a `unique` validation with a
     row that came or went; all active rows with `everything`, and when the validations (or functions that they call)
-    were changed. A verdict on a row of an earlier run is written to the journal first.
+    were changed. A verdict on a row of an earlier run is written to the journal first. A row that a condition cannot be
+    evaluated for (a cast that fails) is rejected, and the others are judged all the same.
     """
     rules = tuple(rule for rule in stage.the_pipe.validations if rule.table == staging.name)
     known = yield _last_rules(stage, staging)
     text = _fingerprint(stage, rules)
     changed = known.value != text and (known.value is not None or bool(rules))
-    found = yield _verdicts(run, staging, rules, everything=everything or changed)
-    if found.row_count:
+    verdicts = yield from _find_verdicts(run, staging, rules, everything=everything or changed)
+    if verdicts:
         yield _journal(stage, run, staging)
         yield _reject(run, staging)
         yield _free(run, staging)
     if changed:
         yield _remember_rules(stage, run, staging, text)
+
+
+def _find_verdicts(run: Run, staging: StagingTable, rules: tuple[Validation, ...], *, everything: bool) -> Routine[int]:
+    conditions = {n: f"({opaque(rule.when)})" for n, rule in enumerate(rules) if rule.when is not None}
+    statement = _verdicts(run, staging, rules, conditions, everything=everything)
+    if not conditions:
+        return (yield statement).row_count
+    counted: list[int] = []
+    tried = yield Isolated(label=statement.label, program=_counting(statement, counted), only=("22",))
+    if tried.error is None:
+        return counted[0] if counted else 0
+    yield from prepare_careful_judging(staging, rules)
+    conditions = {n: careful_condition(n) for n in conditions}
+    return (yield _verdicts(run, staging, rules, conditions, everything=everything)).row_count
+
+
+def _counting(statement: Statement, counted: list[int]) -> Program:
+    result = yield statement
+    counted.append(result.row_count)
 
 
 def _fingerprint(stage: Stage, rules: tuple[Validation, ...]) -> str:
@@ -78,11 +101,19 @@ def verdict_table(staging: StagingTable) -> TableName:
     return TableName("pg_temp", constraint_name(staging.stem, "verdicts"))
 
 
-def _verdicts(run: Run, staging: StagingTable, rules: tuple[Validation, ...], *, everything: bool) -> Statement:
+def _verdicts(
+    run: Run,
+    staging: StagingTable,
+    rules: tuple[Validation, ...],
+    conditions: Mapping[int, str],
+    *,
+    everything: bool,
+) -> Statement:
     """Keep the rows whose verdict is another one than they have: their id and the new message, null when valid."""
     hstage = staging.table.sql
     cases = [
-        f"case when {_fails(staging, rule, everything)} then %(message_{n})s::text end" for n, rule in enumerate(rules)
+        f"case when {conditions.get(n) or _recurs(staging, rule, everything)} then %(message_{n})s::text end"
+        for n, rule in enumerate(rules)
     ]
     listed = ",\n        ".join(cases)
     message = f"nullif(concat_ws('; ',\n        {listed}), '')" if rules else "null::text"
@@ -125,9 +156,7 @@ def _touched_values(staging: StagingTable, rule: Validation) -> str:
     )
 
 
-def _fails(staging: StagingTable, rule: Validation, everything: bool) -> str:
-    if rule.when is not None:
-        return f"({opaque(rule.when)})"
+def _recurs(staging: StagingTable, rule: Validation, everything: bool) -> str:
     columns = quote_all(rule.unique)
     some = "" if everything else f" and ({columns}) in ({_touched_values(staging, rule)})"
     return (

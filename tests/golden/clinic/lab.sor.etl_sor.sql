@@ -426,6 +426,9 @@ order by d._place;
 select fingerprint from "sys".mapping_states
 where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
 
+-- judge rows by the validations
+savepoint mapping;
+
 -- judge rows by the validations: sor_lab.result_hstage
 create temporary table "pg_temp"."result_verdicts" on commit drop as
 select judged._id, judged._message
@@ -436,6 +439,8 @@ from (
     where s._active) as judged
 where judged._valid is distinct from (judged._message is null)
     or judged._validation_msg is distinct from judged._message;
+
+release savepoint mapping;
 
 -- write down verdicts on earlier rows: sor_lab.result_hstage
 insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
