@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +102,25 @@ def test_a_project_is_loaded_end_to_end_and_tells_which_tables_are_up_to_date(to
     assert (state, set(states.values())) == ("success", {"success"})
     assert town.warehouse.rows("select name from dm.dim_patient order by name") == [("Ann",), ("Cid",), ("Rob",)]
     assert town.warehouse.rows("select runid, finish_date is not null from sys.runs order by runid") == [
-        (1, True),
-        (pytest.approx(1.01), True),
+        (Decimal("1.00"), True),
+        (Decimal("1.01"), True),
     ]
+    # Which of the two pipes is the first to bring a key is luck; together they bring it once.
     events = town.metadata(
-        """select asset.name, json_extract(event.extra, '$.run'), json_extract(event.extra, '$.changed_rows')
+        """select asset.name, json_extract(event.extra, '$.run'), count(*), sum(json_extract(event.extra, '$.changed_rows'))
            from asset_event as event join asset on asset.id = event.asset_id
-           where event.source_dag_id = ? and event.source_task_id = 'north.dv.etl_hubs' order by event.id""",
+           where event.source_dag_id = ? and event.source_task_id like '%.etl_hubs' group by 1, 2 order by 2, 1""",
         town.name,
     )
-    names = [f"127.0.0.1/{town.warehouse.name}.dv.{table}" for table in ("doctor_hub", "patient_hub", "patient_sat")]
-    first = [(names[0], "1.00", 1), (names[1], "1.00", 2), (names[2], "1.00", 2)]
-    second = [(names[0], "1.01", 1), (names[1], "1.01", 1), (names[2], "1.01", 3)]
-    assert sorted(events) == sorted([*first, *second])
+    vault = f"127.0.0.1/{town.warehouse.name}.dv"
+    assert events == [
+        (f"{vault}.doctor_hub", "1.00", 2, 1),
+        (f"{vault}.patient_hub", "1.00", 2, 2),
+        (f"{vault}.patient_sat", "1.00", 2, 4),
+        (f"{vault}.doctor_hub", "1.01", 2, 1),
+        (f"{vault}.patient_hub", "1.01", 2, 1),
+        (f"{vault}.patient_sat", "1.01", 2, 6),
+    ]
 
 
 def test_a_table_without_changes_is_up_to_date_too(town: Town) -> None:

@@ -49,6 +49,10 @@ WAIT_FOR_OLDER_RUN = timedelta(hours=24)
 """How long a task waits for an older run of its pipe before it fails."""
 
 
+class EndedBySignal(AirflowException):
+    """Airflow ended the task: somebody marked it, cleared it or stopped the worker."""
+
+
 class StageTask:
     """One attempt of one task."""
 
@@ -86,7 +90,7 @@ class StageTask:
     def kill(self) -> NoReturn:
         """End the statement that runs now and the task with it."""
         self._interruption.cancel()
-        raise AirflowException(f"{self._stage.id} was ended by a signal; its transaction is rolled back")
+        raise EndedBySignal(f"{self._stage.id} was ended by a signal; its transaction is rolled back")
 
     def _do_stage(self) -> StageOutcome:
         log = SectionedLog(self._log)
