@@ -20,10 +20,11 @@ def cast_expression(expression: str, column_type: str) -> str:
     type can be compared with its column.
     """
     limited = _WITH_LENGTH.match(column_type)
+    inner = opaque(expression) + ("\n" if "--" in expression else "")  # a comment ends with its line
     if limited is None:
-        return f"({opaque(expression)})::{opaque(column_type)}"
+        return f"({inner})::{opaque(column_type)}"
     base = "varchar" if "var" in limited[1].lower() else "bpchar"
-    return f'pg_catalog."{base}"(({opaque(expression)})::{base}, {int(limited[2]) + _LENGTH_HEADER}, false)'
+    return f'pg_catalog."{base}"(({inner})::{base}, {int(limited[2]) + _LENGTH_HEADER}, false)'
 
 
 def key_expression(expression: str) -> str:

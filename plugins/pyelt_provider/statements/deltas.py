@@ -19,7 +19,19 @@ from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.expressions import names_in
-from pyelt_provider.statements.step import Program, Routine, Statement
+from pyelt_provider.statements.step import Count, Program, Routine, Statement
+
+_WRITING = (
+    Count.INSERTED,
+    Count.CHANGED,
+    Count.CLOSED,
+    Count.DELETED,
+    Count.RETURNED,
+    Count.MARKED,
+    Count.FREED,
+    Count.TAKEN_BACK,
+)
+"""Counts of rows that were written; the others say what was only looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +229,7 @@ def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement
         "mapping": mapping,
         "schemas": [table.schema for table in reads],
         "tables": [table.name for table in reads],
+        "writing": [count.value for count in _WRITING],
     }
     return Statement(
         label="see which tables it reads have changed",
@@ -233,7 +246,8 @@ select reads.schemaname, reads.tablename,
         select distinct -loaded.load_order::numeric
         from {sys}.steps wrote
         join {sys}.stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename and wrote.rows > 0
+        where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+            and wrote.rows > 0 and wrote.count = any(%(writing)s)
             and not exists (
                 select from {sys}.positions seen
                 where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
