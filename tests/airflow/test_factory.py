@@ -14,7 +14,7 @@ import pytest
 
 from pyelt_provider.errors import ConfigError
 from pyelt_provider.orchestration.factory import build_dags
-from pyelt_provider.orchestration.project_cache import cached_pipeline
+from pyelt_provider.orchestration.project_cache import cached_plans
 from town_files import write_town
 
 TWO_LINES = """\
@@ -88,30 +88,30 @@ def test_what_was_read_is_remembered_until_a_file_or_a_variable_changes(
     cache = tmp_path / "cache"
     monkeypatch.setenv("TOWN_OWNER", "day shift")
     folder = write_town(tmp_path / "configs", "dwh", "datatransfer_path: ${TOWN_OWNER}\n")
-    first = cached_pipeline(folder, cache)
+    first = cached_plans(folder, cache)
     [entry] = cache.iterdir()
     assert entry.stat().st_mode & 0o077 == 0
     written = entry.stat().st_mtime_ns
 
-    assert cached_pipeline(folder, cache) == first
+    assert cached_plans(folder, cache) == first
     assert entry.stat().st_mtime_ns == written
 
     monkeypatch.setenv("TOWN_OWNER", "night shift")
-    assert cached_pipeline(folder, cache).transfer_path != first.transfer_path
+    assert cached_plans(folder, cache)[0].pipeline.transfer_path == "night shift"
 
     domain = folder / "domain.yaml"
     domain.write_text(domain.read_text().replace("name: text", "name: varchar"))
-    assert cached_pipeline(folder, cache) != first
+    assert cached_plans(folder, cache) != first
 
 
 def test_a_damaged_or_forbidden_cache_is_no_harm(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     folder = write_town(tmp_path / "configs", "dwh")
-    first = cached_pipeline(folder, cache)
+    first = cached_plans(folder, cache)
     [entry] = cache.iterdir()
     entry.write_bytes(b"cut off")
-    assert cached_pipeline(folder, cache) == first
-    assert cached_pipeline(folder, tmp_path / "configs" / "town" / "domain.yaml") == first
+    assert cached_plans(folder, cache) == first
+    assert cached_plans(folder, tmp_path / "configs" / "town" / "domain.yaml") == first
 
 
 def test_a_task_that_starts_neither_reads_yaml_nor_opens_a_connection(tmp_path: Path, airflow_home: Path) -> None:

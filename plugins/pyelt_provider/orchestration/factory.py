@@ -9,9 +9,8 @@ from pathlib import Path
 from airflow.sdk import DAG, get_parsing_context
 
 from pyelt_provider.errors import ConfigError, Problem, PyeltError
-from pyelt_provider.model.pipeline import Pipeline
-from pyelt_provider.orchestration.project_cache import cached_pipeline
-from pyelt_provider.planning.plan import build_plans
+from pyelt_provider.orchestration.project_cache import cached_plans
+from pyelt_provider.planning.plan import Plan
 
 FOLDER_VARIABLE = "PYELT_CONFIGS"
 
@@ -28,7 +27,7 @@ def build_dags(project: str, folder: Path | str | None = None) -> dict[str, DAG]
     caller = Path(sys._getframe(1).f_code.co_filename)
     path = project_folder(project, folder, caller)
     try:
-        return _dags_of(cached_pipeline(path, _cache_folder()))
+        return _dags_of(cached_plans(path, _cache_folder()))
     except PyeltError as error:
         # Airflow shows the last frames above the text: the calling file and this line, not where we noticed.
         raise error.with_traceback(None) from None
@@ -50,12 +49,11 @@ def project_folder(project: str, folder: Path | str | None, caller: Path) -> Pat
     raise ConfigError((Problem(str(caller), 0, "build_dags", f"there is no project {project!r} in {looked}", mend),))
 
 
-def _dags_of(pipeline: Pipeline) -> dict[str, DAG]:
+def _dags_of(plans: tuple[Plan, ...]) -> dict[str, DAG]:
     # The building of DAGs needs most of Airflow; a project that cannot be read is told before that is imported.
     from pyelt_provider.orchestration.dag_builder import build_dag
 
     asked = get_parsing_context().dag_id
-    plans = build_plans(pipeline)
     return {plan.dag_id: build_dag(plan) for plan in plans if asked is None or plan.dag_id == asked}
 
 

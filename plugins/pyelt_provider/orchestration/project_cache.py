@@ -1,4 +1,4 @@
-"""Remembers a project that was read, so that a task that starts does not read and check it all again.
+"""Remembers the plans of a project that was read, so that a task that starts does not read and check it all again.
 
 Airflow runs each DAG file anew in a fresh process, for every parse and every task. Reading YAML and checking it takes ten
 times as long as building a DAG of it, most of it for the machinery that finds mistakes, and there are none in a file
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyelt_provider import model
-from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.planning.plan import Plan, build_plans
 
 _VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _PYTHON_PROJECTS = ("config.py", "configs.py")
@@ -27,15 +27,15 @@ _PYTHON_PROJECTS = ("config.py", "configs.py")
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What is kept: the project, what its files looked like, and the environment variables that they name."""
+    """What is kept: the plans, what the files looked like, and the environment variables that they name."""
 
     files: str
     variables: tuple[tuple[str, str], ...]
-    pipeline: Pipeline
+    plans: tuple[Plan, ...]
 
 
-def cached_pipeline(folder: Path, cache: Path) -> Pipeline:
-    """Return the pipeline of a project folder, from the `cache` folder when nothing that it came from has changed.
+def cached_plans(folder: Path, cache: Path) -> tuple[Plan, ...]:
+    """Return the plans of a project folder, from the `cache` folder when nothing that they came from has changed.
 
     Looks at names, times and sizes of all files of the project and of our own code, and at the environment variables
     that the project names. Projects in Python are always read, since they may ask for anything. A cache that cannot be
@@ -47,18 +47,18 @@ def cached_pipeline(folder: Path, cache: Path) -> Pipeline:
     entry_file = cache / f"{hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:24]}.pickle"
     entry = _load(entry_file)
     if entry is not None and entry.files == files and all(_digest_of(name) == seen for name, seen in entry.variables):
-        return entry.pipeline
-    pipeline = _read(folder)
+        return entry.plans
+    plans = _read(folder)
     names = sorted({name.decode() for file in _texts(folder) for name in _VARIABLE.findall(file.read_bytes())})
     if _look_of(folder) == files:  # else somebody wrote while we read
-        _store(entry_file, _Entry(files, tuple((name, _digest_of(name)) for name in names), pipeline))
-    return pipeline
+        _store(entry_file, _Entry(files, tuple((name, _digest_of(name)) for name in names), plans))
+    return plans
 
 
-def _read(folder: Path) -> Pipeline:
+def _read(folder: Path) -> tuple[Plan, ...]:
     from pyelt_provider.config.reading import read_pipeline
 
-    return read_pipeline(folder)
+    return build_plans(read_pipeline(folder))
 
 
 def _texts(folder: Path) -> Iterator[Path]:
@@ -66,10 +66,10 @@ def _texts(folder: Path) -> Iterator[Path]:
 
 
 def _look_of(folder: Path) -> str:
-    """Return a digest of the names, times and sizes of a project's files and of the code that turns them into a model."""
+    """Return a digest of the names, times and sizes of a project's files and of the code that turns them into plans."""
     package = Path(next(iter(model.__path__))).parent
     digest = hashlib.sha256(f"{sys.version}\n{folder.absolute()}\n".encode())
-    for root in (folder, package / "model", package / "config"):
+    for root in (folder, package / "model", package / "config", package / "planning"):
         for path, status in sorted(_statuses(str(root))):
             digest.update(f"{path}\n{status.st_mtime_ns} {status.st_size} {status.st_ino}\n".encode())
     return digest.hexdigest()
