@@ -12,7 +12,13 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.staging_columns import StagingColumns
 from pyelt_provider.statements.staging_delivery import delta_table, rejected_table
 from pyelt_provider.statements.staging_hashes import differences_of_hashes
-from pyelt_provider.statements.staging_rejects import find_rejected, has_null, keep_rejected, same_key
+from pyelt_provider.statements.staging_rejects import (
+    find_rejected,
+    has_null,
+    keep_rejected,
+    same_key,
+    take_out_rejected,
+)
 from pyelt_provider.statements.step import Count, Routine, Statement
 
 ANALYZE_SHARE = 0.1
@@ -61,7 +67,8 @@ def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Tabl
     if found.without_key or found.repeated_keys:
         rejected = rejected_table(columns)
         yield from find_rejected(columns, columns.staging.temp)
-        yield _forget_rejected(columns)
+        # A rejected key stays as it was. Rows of kind 'deleted' have no delivered row, so their key columns are null.
+        yield from take_out_rejected(columns, delta_table(columns), "t._kind = 'new'")
     _refuse_deletions(run, comparison, found)
     if found.deleted:
         yield _close_deleted(stage, run, columns)
@@ -174,18 +181,6 @@ def _refuse_deletions(run: Run, comparison: Comparison, found: Differences) -> N
             f"{staging.table}: the delivery has {comparison.delivered_rows} rows and would delete {found.deleted} of "
             f"{found.active} active rows, more than the {limit.share:.0%} that the limit allows. {way_out}"
         )
-
-
-def _forget_rejected(columns: StagingColumns) -> Statement:
-    """A rejected key stays as it was: nothing of it is loaded."""
-    return Statement(
-        label="leave rejected keys as they were",
-        table=columns.staging.table,
-        sql=f"""
-delete from {delta_table(columns).sql} as d
-where (d._kind = 'new' and ({has_null(columns, "d")}))
-    or exists (select from {rejected_table(columns).sql} as r where {same_key(columns, "r", "d")})""",
-    )
 
 
 def _closing(run: Run) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.bulk import Dropped, drop_for_bulk
 from pyelt_provider.statements.staging_columns import StagingColumns
 from pyelt_provider.statements.staging_delivery import copy_delivery, rejected_table
-from pyelt_provider.statements.staging_rejects import find_rejected, has_null, keep_rejected, same_key
+from pyelt_provider.statements.staging_rejects import find_rejected, has_null, keep_rejected, take_out_rejected
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
 from pyelt_provider.statements.tables import hstage_spec
 
@@ -78,14 +78,7 @@ def _look_for_null_keys(columns: StagingColumns) -> Statement:
 def _take_out_rejected(columns: StagingColumns) -> Routine[TableName]:
     """Rows that this very load brought in and that are rejected leave the table again; they come back as rejected."""
     yield from find_rejected(columns, columns.staging.table)
-    yield Statement(
-        label="take rejected rows out",
-        table=columns.staging.table,
-        sql=f"""
-delete from {columns.staging.table.sql} as h
-where {has_null(columns, "h")}
-    or exists (select from {rejected_table(columns).sql} as r where {same_key(columns, "r", "h")})""",
-    )
+    yield from take_out_rejected(columns, columns.staging.table)
     return rejected_table(columns)
 
 

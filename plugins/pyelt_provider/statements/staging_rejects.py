@@ -37,9 +37,30 @@ select {quote_all(columns.taken, "s")},
     case when {has_null(columns, "s")} then %(null_key)s else %(repeated_key)s end as _message,
     {row_hash(columns.taken, "s")} as _hash, s.ctid as _place
 from {delivered.sql} as s
-where {has_null(columns, "s")}
-    or ({quote_all(columns.key, "s")}) in (
-        select {quote_all(columns.key)} from {delivered.sql} group by {quote_all(columns.key)} having count(*) > 1)""",
+left join (
+    select {quote_all(columns.key)} from {delivered.sql} group by {quote_all(columns.key)} having count(*) > 1) as repeated
+    on {same_key(columns, "repeated", "s")}
+where {has_null(columns, "s")} or repeated.{quote(columns.key[0])} is not null""",
+    )
+
+
+def take_out_rejected(columns: StagingColumns, table: TableName, among: str = "true") -> Program:
+    """Delete the rejected rows from a table of rows that are to be loaded: null keys, and every row of a repeated key.
+
+    `among` is the condition, over ``t``, of the rows whose key columns are those of a delivered row.
+    """
+    yield Statement(
+        label="take out rows without a key",
+        table=columns.staging.table,
+        sql=f"delete from {table.sql} as t where {among} and ({has_null(columns, 't')})",
+    )
+    yield Statement(
+        label="take out rows of repeated keys",
+        table=columns.staging.table,
+        sql=f"""
+delete from {table.sql} as t
+using (select distinct {quote_all(columns.key)} from {rejected_table(columns).sql}) as r
+where {same_key(columns, "r", "t")}""",
     )
 
 

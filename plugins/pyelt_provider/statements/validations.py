@@ -112,11 +112,12 @@ def _verdicts(
     """Keep the rows whose verdict is another one than they have: their id and the new message, null when valid."""
     hstage = staging.table.sql
     cases = [
-        f"case when {conditions.get(n) or _recurs(staging, rule, everything)} then %(message_{n})s::text end"
+        f"case when {conditions.get(n) or f'{_recurring(n)}.{_recurring(n)}_0 is not null'} then %(message_{n})s::text end"
         for n, rule in enumerate(rules)
     ]
     listed = ",\n        ".join(cases)
     message = f"nullif(concat_ws('; ',\n        {listed}), '')" if rules else "null::text"
+    joins = "".join(_join_recurring(staging, n, rule, everything) for n, rule in enumerate(rules) if rule.unique)
     judged = "s._active" if everything else f"s._active and s._id in (\n        {_touched(staging, rules)})"
     return Statement(
         label="judge rows by the validations",
@@ -127,7 +128,7 @@ create temporary table {verdict_table(staging).sql} on commit drop as
 select judged._id, judged._message
 from (
     select s._id, s._valid, s._validation_msg, {message} as _message
-    from {hstage} as s
+    from {hstage} as s{joins}
     where {judged}) as judged
 where judged._valid is distinct from (judged._message is null)
     or judged._validation_msg is distinct from judged._message""",
@@ -156,13 +157,21 @@ def _touched_values(staging: StagingTable, rule: Validation) -> str:
     )
 
 
-def _recurs(staging: StagingTable, rule: Validation, everything: bool) -> str:
-    columns = quote_all(rule.unique)
-    some = "" if everything else f" and ({columns}) in ({_touched_values(staging, rule)})"
-    return (
-        f"({quote_all(rule.unique, 's')}) in (select {columns} from {staging.table.sql} "
-        f"where _active{some} group by {columns} having count(*) > 1)"
-    )
+def _recurring(number: int) -> str:
+    return f"pyelt_recurring_{number}"
+
+
+def _join_recurring(staging: StagingTable, number: int, rule: Validation, everything: bool) -> str:
+    """Join the values that occur more than once, under names of our own: a condition may use bare column names."""
+    name, columns = _recurring(number), quote_all(rule.unique)
+    some = "" if everything else f"\n            and ({columns}) in ({_touched_values(staging, rule)})"
+    own = ", ".join(f"{name}_{place}" for place, _ in enumerate(rule.unique))
+    same = " and ".join(f"{name}.{name}_{place} = s.{quote(column)}" for place, column in enumerate(rule.unique))
+    return f"""
+    left join (
+        select {columns} from {staging.table.sql}
+        where _active{some}
+        group by {columns} having count(*) > 1) as {name} ({own}) on {same}"""
 
 
 def _journal(stage: Stage, run: Run, staging: StagingTable) -> Statement:

@@ -118,8 +118,12 @@ select judged._id, judged._message
 from (
     select s._id, s._valid, s._validation_msg, nullif(concat_ws('; ',
         case when (postcode like '0000%%') then %(message_0)s::text end,
-        case when (s."policy_number") in (select "policy_number" from "sor_his"."patient_hstage" where _active group by "policy_number" having count(*) > 1) then %(message_1)s::text end), '') as _message
+        case when pyelt_recurring_1.pyelt_recurring_1_0 is not null then %(message_1)s::text end), '') as _message
     from "sor_his"."patient_hstage" as s
+    left join (
+        select "policy_number" from "sor_his"."patient_hstage"
+        where _active
+        group by "policy_number" having count(*) > 1) as pyelt_recurring_1 (pyelt_recurring_1_0) on pyelt_recurring_1.pyelt_recurring_1_0 = s."policy_number"
     where s._active) as judged
 where judged._valid is distinct from (judged._message is null)
     or judged._validation_msg is distinct from judged._message;
