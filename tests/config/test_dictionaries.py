@@ -112,17 +112,14 @@ def test_dicts_and_yaml_files_give_the_same_pipeline(tmp_path: Path) -> None:
     assert replace(pipe, tables=(replace(table, fk_columns=()),)) == from_files.pipe("his")
 
 
-def test_staging_gets_pyelts_fk_columns_also_for_subtypes_and_links() -> None:
+def test_staging_gets_pyelts_fk_columns_also_for_subtypes() -> None:
     pipe = {
         "sor": {"a_hstage": {"csv": "a.csv", "key": ["id"]}},
         "entities": [{"from": "a_hstage", "to": "Clinic", "bk": "id"}],
         "links": [{"from": "a_hstage", "to": "PatientClinic", "references": {"patient": "p", "clinic": "id"}}],
     }
     table = pipeline_from_dicts({"conn_dwh": "dwh"}, {"his": pipe}, DOMAIN_DICT).pipe("his").tables[0]
-    assert table.fk_columns == (
-        ("fk_clinicorganisation_hub", "Clinic"),
-        ("fk_patient_clinic_link", "PatientClinic"),
-    )
+    assert table.fk_columns == (("fk_clinicorganisation_hub", "Clinic"),)
 
 
 def test_a_pipe_with_a_rhythm_of_its_own_gets_a_named_schedule() -> None:

@@ -349,6 +349,8 @@ def test_a_broken_satellite_does_not_make_its_columns_unknown(tmp_path: Path) ->
         ("- a\n", "pipeline.yaml:1: the file does not hold 'key: value' lines"),
         ("conn_dwh: !!python/object:os.system x\n", "pipeline.yaml:1: conn_dwh: the tag"),
         ("conn_dwh: &a {b: *a}\n", "pipeline.yaml:1: conn_dwh.b: an alias stands inside its own anchor"),
+        ("conn_dwh: " + "[" * 5000 + "]" * 5000, "pipeline.yaml:1: lists and mappings are nested too deep"),
+        ("conn_dwh: a\x00b", "pipeline.yaml:1: this is not YAML"),
         ("", "pipeline.yaml:1: the key 'conn_dwh' is missing; such as conn_dwh: dwh"),
     ],
 )
@@ -403,6 +405,16 @@ def test_hooks_and_files_outside_the_project_are_refused(tmp_path: Path) -> None
     assert problems_of(write_project(tmp_path / "project", {"pipes/his.yaml": pipe})) == [
         "pipes/his.yaml:6: before_sor[1]: the file '../outside.py' is outside the project folder; "
         "put it into the project folder"
+    ]
+
+
+def test_names_with_a_nul_are_refused(tmp_path: Path) -> None:
+    pipe = 'sor: {a_hstage: {csv: a, key: [id], encoding: "a\\0b"}}\nbefore_sor: ["a\\0.py:f"]\n'
+    assert problems_of(write_project(tmp_path, {"pipes/his.yaml": pipe})) == [
+        "pipes/his.yaml:1: sor.a_hstage.encoding: there is no encoding 'a\\x00b'; "
+        "such as utf-8, iso-8859-1 or windows-1252",
+        "pipes/his.yaml:2: before_sor[1]: the name of the file has a NUL character in it; "
+        "write the name of a file of the project",
     ]
 
 

@@ -214,7 +214,8 @@ def _bk_of(
     hub_name: str, source: MappingSource, entities: tuple[EntityMapping, ...], cursor: Cursor, pipe: PipeContext
 ) -> str:
     """Return the business key expression of the mapping of the same source onto the hub; report none, or several."""
-    if pipe.vault.hub(hub_name, cursor / "entity") is None:
+    is_told = source.staging is not None and source.staging not in pipe.stagings
+    if pipe.vault.hub(hub_name, cursor / "entity") is None or is_told:
         return MISSING
     same = [
         item

@@ -15,7 +15,7 @@ from pyelt_provider.config.spots import Cursor, Spot, nearest
 from pyelt_provider.config.sql_text import function_names
 from pyelt_provider.config.template_text import check_template
 from pyelt_provider.model.connection import ConnectionRef
-from pyelt_provider.model.mapping import EntityMapping, LinkMapping
+from pyelt_provider.model.mapping import EntityMapping
 from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
 from pyelt_provider.model.staging import StagingTable
 
@@ -40,7 +40,7 @@ def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedu
         description=content.description,
         active=content.active,
         schedule=content.schedule,
-        tables=tuple(_with_fk_columns(staging, entities, links, pipe) for staging in pipe.stagings.values()),
+        tables=tuple(_with_fk_columns(staging, entities, pipe) for staging in pipe.stagings.values()),
         validations=build_validations(pipe),
         entities=entities,
         links=links,
@@ -91,14 +91,11 @@ def check_connection(text: str, cursor: Cursor, scheme: str = "") -> None:
         )
 
 
-def _with_fk_columns(
-    staging: StagingTable, entities: tuple[EntityMapping, ...], links: tuple[LinkMapping, ...], pipe: PipeContext
-) -> StagingTable:
+def _with_fk_columns(staging: StagingTable, entities: tuple[EntityMapping, ...], pipe: PipeContext) -> StagingTable:
     if not pipe.always_fk_columns:
         return staging
-    targets = [item.hub for item in entities if item.source.staging == staging.name and item.hub in pipe.vault.hubs]
-    targets += [item.link for item in links if item.source.staging == staging.name and item.link in pipe.vault.links]
-    columns = {fk_column(target, pipe): target for target in targets}
+    mapped = [item.hub for item in entities if item.source.staging == staging.name]
+    columns = {fk_column(pipe.vault.hubs[hub]): hub for hub in mapped if hub in pipe.vault.hubs}
     return replace(staging, fk_columns=tuple((columns | dict(staging.fk_columns)).items()))
 
 
@@ -154,6 +151,9 @@ def project_file(name: str, cursor: Cursor, folder: Path | None) -> Path | None:
         cursor.wrong(
             f"the file {name!r} cannot be found: the config stands in no folder", "give folder= where it stands"
         )
+        return None
+    if "\x00" in name:
+        cursor.wrong("the name of the file has a NUL character in it", "write the name of a file of the project")
         return None
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):

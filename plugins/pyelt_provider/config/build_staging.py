@@ -11,7 +11,7 @@ from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.template_text import check_template
-from pyelt_provider.identifiers import checked, hub_table, link_table
+from pyelt_provider.identifiers import checked, hub_table
 from pyelt_provider.model.domain import Hub
 from pyelt_provider.model.staging import (
     CsvFile,
@@ -60,8 +60,9 @@ def build_stagings(pipe: PipeContext) -> None:
             at = cursor / "key" / index
             if column in content.key[:index]:
                 at.wrong(f"the key has {column!r} twice", "leave one out")
-            elif names and column != MISSING and column not in names and "columns" not in cursor.spot.removed:
-                at.unknown("column", column, names)
+            elif names and column != MISSING and column not in names:
+                if "columns" not in cursor.spot.removed and column not in (cursor / "columns").spot.removed:
+                    at.unknown("column", column, names)
             elif not names and column != MISSING:
                 column_fits(at, column, STAGING_COLUMNS, "staging table")
         _deliveries(content, cursor)
@@ -168,7 +169,7 @@ def _check_kind(content: keys.SorKeys, kind: str, cursor: Cursor, pipe: PipeCont
     if kind in ("csv", "fixed_width"):
         try:
             codecs.lookup(content.encoding)
-        except LookupError:
+        except (LookupError, ValueError):  # ValueError: a NUL in the name
             mend = "such as utf-8, iso-8859-1 or windows-1252"
             (cursor / "encoding").wrong(f"there is no encoding {content.encoding!r}", mend)
 
@@ -190,23 +191,16 @@ def _fk_columns(
 ) -> tuple[tuple[str, str], ...]:
     for column, target in content.fk_columns.items():
         at = cursor / "fk_columns" / column
-        pipe.vault.hub_or_link(target, at)
+        pipe.vault.hub(target, at)
         if column in names:
             at.wrong(f"the source has a column {column!r} too", "give it another name")
         column_fits(at, column, STAGING_COLUMNS, "staging table")
     return tuple(content.fk_columns.items())
 
 
-def fk_column(entity: str, pipe: PipeContext) -> str:
-    """Return PyELT's name of the staging column with the _id of a mapping's hub or link: ``fk_{type}{table}``."""
-    hub = pipe.vault.hubs.get(entity)
-    if hub is None:
-        return f"fk_{link_table(entity)}"
-    return f"fk_{_subtype(hub)}{hub_table(hub.root)}"
-
-
-def _subtype(hub: Hub) -> str:
-    return hub.type if hub.root != hub.name else ""
+def fk_column(hub: Hub) -> str:
+    """Return PyELT's name of the staging column with the _id of a mapping's hub: ``fk_{type}{hub table}``."""
+    return f"fk_{hub.type if hub.root != hub.name else ''}{hub_table(hub.root)}"
 
 
 def build_validations(pipe: PipeContext) -> tuple[Validation, ...]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 
 _PLACE = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
@@ -26,9 +27,15 @@ def with_environment(keys: Model, cursor: Cursor, environment: Mapping[str, str]
 
 
 def expanded(text: str, cursor: Cursor, environment: Mapping[str, str]) -> str:
-    """Return the text with its places filled; a variable that is not set and has no default is a problem."""
+    """Return the text with its places filled; a variable that is not set and has no default is a problem.
+
+    Then the text is MISSING, so that nobody complains about what it would be without the variable.
+    """
+
+    whole = True
 
     def fill(match: re.Match[str]) -> str:
+        nonlocal whole
         name, default = match.group(1).strip(), match.group(2)
         value = environment.get(name) or default
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -39,6 +46,8 @@ def expanded(text: str, cursor: Cursor, environment: Mapping[str, str]) -> str:
             cursor.wrong(
                 f"the environment variable {name} is not set", f"set it, or write ${{{name}:-default}} with a default"
             )
+        whole &= value is not None
         return value or ""
 
-    return _PLACE.sub(fill, text)
+    filled = _PLACE.sub(fill, text)
+    return filled if whole else MISSING

@@ -87,7 +87,7 @@ class SorKeys(Keys):
     strip: bool = described("fixed_width: take the blanks off the end of each value.", True)
     skip_lines: int = described("fixed_width: lines of heading to skip.", 0, ge=0)
     fk_columns: dict[str, Text] = described(
-        "Columns that get the _id of a hub or link, for SQL of your own: {column: hub or link}.",
+        "Columns that get the _id of the hub that the row is mapped to, for SQL of your own: {column: hub}.",
         {},
         example={"fk_patient_hub": "Patient"},
     )

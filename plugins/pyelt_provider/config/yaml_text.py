@@ -68,7 +68,11 @@ def parse_yaml(text: str, file: str, problems: Problems) -> Document | None:
             Problem(file, line, "", "the file does not hold 'key: value' lines", "begin with a key and a colon")
         )
         return None
-    data = _Builder().build(node, Cursor(file, root, "", problems))
+    try:
+        data = _Builder().build(node, Cursor(file, root, "", problems))
+    except RecursionError:
+        problems.add(Problem(file, 1, "", "lists and mappings are nested too deep", "no key of ours needs that"))
+        return None
     return Document(file, data, root)
 
 
