@@ -58,5 +58,10 @@ def deliver(folder: Path, text: str, name: str = "his/patients.csv") -> None:
 
 
 def labels(outcome: StageOutcome) -> list[str]:
-    """What a stage did, step by step."""
+    """What a stage did, step by step, without the tables."""
     return [step.label for step in outcome.steps]
+
+
+def done(outcome: StageOutcome) -> list[str]:
+    """What a stage did to which table, step by step."""
+    return [f"{step.label}: {step.table}" for step in outcome.steps if step.table is not None]

@@ -8,7 +8,7 @@ from pathlib import Path
 from databases import Database
 from loading import Loader
 from pyelt_provider.execution.outcome import StageOutcome
-from written_projects import deliver, labels, loader
+from written_projects import deliver, done, labels, loader
 
 DOMAIN = """
 hubs:
@@ -184,7 +184,7 @@ def test_a_changed_model_keeps_its_grants_its_dependents_and_a_dbas_index(wareho
     changed = DIM.replace("default_name as name", "default_born as born, initcap(default_name)::varchar(30) as name")
     load = project(warehouse, tmp_path, datamarts__dim_patient___sql=changed)
     outcomes = load.run(date(2026, 1, 2))
-    assert "rebuild public.report" in labels(outcomes["ddl_dm"])
+    assert "rebuild view: public.report" in done(outcomes["ddl_dm"])
     assert warehouse.rows("select nr, name, born::text from dm.dim_patient") == [("1", "Anna", "1990-01-01")]
     assert warehouse.rows("select * from public.report") == [("1", "ANNA")]
     for relation in ("dm.dim_patient", "dm.initials", "public.report"):

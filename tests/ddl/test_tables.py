@@ -10,7 +10,7 @@ import pytest
 
 from databases import Database
 from pyelt_provider.errors import DdlRefused
-from written_projects import labels, loader
+from written_projects import done, labels, loader
 
 DOMAIN = """
 hubs:
@@ -161,9 +161,9 @@ def test_new_columns_and_satellites_are_added_and_rows_stay(warehouse: Database,
     """)
     grown = DOMAIN.replace("born: date}", "born: date, weight: 'numeric(5,1)'}\n      Address: {town: text}")
     outcomes = loader(warehouse, tmp_path, grown).run(stages=DDL, name="second")
-    assert [label for label in labels(outcomes["ddl_dv"]) if label.startswith(("create table", "add to"))] == [
-        "add to dv.patient_sat: weight",
-        "create table dv.patient_sat_address",
+    assert [step for step in done(outcomes["ddl_dv"]) if step.startswith(("create table", "add columns"))] == [
+        "add columns weight: dv.patient_sat",
+        "create table: dv.patient_sat_address",
     ]
     assert columns(warehouse, "dv.patient_sat")[-3:] == ["name text", "born date", "weight numeric(5,1)"]
     assert warehouse.rows("select name, born, weight from dv.patient_sat") == [("Anna", None, None)]

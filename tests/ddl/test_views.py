@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from databases import Database
-from written_projects import labels, loader
+from written_projects import done, labels, loader
 
 DDL = ["prepare", "ddl_valset", "ddl_dv"]
 
@@ -242,7 +242,7 @@ def test_where_a_column_goes_the_view_is_rebuilt_with_its_dependents_owners_and_
     outcome = loader(warehouse, tmp_path, shrunk, pipe=PIPE, pipes__crm___yaml=CRM).run(stages=DDL, name="second")[
         "ddl_dv"
     ]
-    assert "drop view dv.person_view" in labels(outcome)
+    assert "drop view: dv.person_view" in done(outcome)
     assert "contact_phone_number" not in columns(warehouse, "dv.person_view")
     assert (
         state(warehouse),

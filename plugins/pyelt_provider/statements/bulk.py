@@ -30,7 +30,8 @@ def drop_for_bulk(spec: TableSpec) -> Routine[Dropped]:
     primary key that foreign keys of other tables point at stays, and so does everything on tables that others own.
     """
     found = yield Statement(
-        label=f"look up keys and indexes of {spec.table}",
+        label="look up keys and indexes",
+        table=spec.table,
         fetch=True,
         assumed=_assumed_keys(spec),
         parameters={"schema": spec.table.schema, "table": spec.table.name},

@@ -101,7 +101,7 @@ def _make_one(model: DatamartModel, found: FoundTable | None, comment: str) -> P
         return
     if found is None:
         yield Statement(
-            label=f"create table {table}",
+            label="create table",
             table=table,
             sql=f"create table {table.sql} as\n{query_of(model)}\nwith no data",
         )
@@ -116,7 +116,7 @@ def _make_one(model: DatamartModel, found: FoundTable | None, comment: str) -> P
     if model.materialization is Materialization.INCREMENTAL:
         yield from _unique_key(model, found)
     yield Statement(
-        label=f"describe {table}",
+        label="describe table",
         table=table,
         sql=f"comment on table {table.sql} is {text_literal(comment)}",
     )
@@ -141,15 +141,15 @@ def _change_columns(model: DatamartModel, found: FoundTable) -> Program:
     other = [(name, kind) for name, kind in shape if name in found.columns and found.columns[name].type != kind]
     if new:
         adds = ", ".join(f"add column {quote(name)} {kind}" for name, kind in new)
-        yield Statement(label=f"add columns to {table}", table=table, sql=f"alter table {table.sql} {adds}")
+        yield Statement(label="add columns", table=table, sql=f"alter table {table.sql} {adds}")
     if not other:
         return
     # The rows are derived and come back; the views on the table stand in the way and come back as well.
     dependents = yield from look_up_dependents(table)
     for dependent in reversed(dependents.below):
         kind = "materialized view" if dependent.materialized else "view"
-        yield Statement(label=f"drop {dependent.table}", sql=f"drop {kind} {dependent.table.sql}")
+        yield Statement(label="drop view", table=dependent.table, sql=f"drop {kind} {dependent.table.sql}")
     changes = ", ".join(f"drop column {quote(name)} cascade, add column {quote(name)} {kind}" for name, kind in other)
-    yield Statement(label=f"change columns of {table}", table=table, sql=f"alter table {table.sql} {changes}")
+    yield Statement(label="change columns", table=table, sql=f"alter table {table.sql} {changes}")
     for dependent in dependents.below:
         yield from dependent.rebuild()

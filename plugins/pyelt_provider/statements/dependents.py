@@ -38,15 +38,15 @@ class Relation:
         kind = "materialized view" if self.materialized else "view"
         options = f" with ({', '.join(self.options)})" if self.options and not self.materialized else ""
         yield Statement(
-            label=f"rebuild {self.table}",
+            label="rebuild view",
             table=self.table,
             sql=f"create {kind} {self.table.sql}{options} as\n{_ready(self.definition).rstrip().rstrip(';')}",
         )
         for index in self.indexes:
-            yield Statement(label=f"rebuild an index of {self.table}", table=self.table, sql=_ready(index))
+            yield Statement(label="rebuild index", table=self.table, sql=_ready(index))
         if self.comment is not None:
             yield Statement(
-                label=f"describe {self.table}",
+                label="describe view",
                 table=self.table,
                 sql=f"comment on {kind} {self.table.sql} is {text_literal(self.comment)}",
             )
@@ -56,7 +56,7 @@ class Relation:
         """Give the relation its owner and its grants back."""
         if self.grants is not None:
             yield Statement(
-                label=f"take default grants off {self.table}",
+                label="take default grants off",
                 table=self.table,
                 sql=f"revoke all on {self.table.sql} from public, current_user",
             )
@@ -65,12 +65,12 @@ class Relation:
                 role = "public" if grant.role == "" else quote(grant.role)
                 option = " with grant option" if grant.grantable else ""
                 yield Statement(
-                    label=f"grant {grant.privilege.lower()} on {self.table}",
+                    label=f"grant {grant.privilege.lower()}",
                     table=self.table,
                     sql=f"grant {grant.privilege}{column} on {self.table.sql} to {role}{option}",
                 )
         yield Statement(
-            label=f"give {self.table} back to its owner",
+            label="give back to its owner",
             table=self.table,
             sql=f"do $do$ begin if current_user <> {text_literal(self.owner)} then "
             f"alter table {self.table.sql} owner to {quote(self.owner)}; end if; end $do$"
@@ -99,7 +99,7 @@ def _ready(sql: str) -> str:
 def look_up_dependents(table: TableName) -> Routine[Dependents]:
     """Look up what DROP ... CASCADE would take away. Raises DdlRefused when something other than a view depends on it."""
     result = yield Statement(
-        label=f"look up what depends on {table}",
+        label="look up dependents",
         table=table,
         fetch=True,
         parameters={"schema": table.schema, "name": table.name},

@@ -118,7 +118,7 @@ def _add_columns(spec: TableSpec, found: FoundTable) -> list[Change]:
     return [
         Change(
             statement=Statement(
-                label=f"add to {spec.table}: {names}",
+                label=f"add columns {names}",
                 table=spec.table,
                 sql=f"alter table {spec.table.sql}\n    {adds}",
             ),
@@ -163,7 +163,7 @@ def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
         changes.append(
             Change(
                 statement=Statement(
-                    label=f"replace the primary key of {spec.table}",
+                    label="replace the primary key",
                     table=spec.table,
                     sql=f"alter table {spec.table.sql}\n    {drop}"
                     f"add constraint {quote(spec.primary_key_name)} primary key ({quote_all(spec.primary_key)})",

@@ -20,9 +20,7 @@ def create_table(spec: TableSpec) -> Statement:
     parts += [_foreign_key(spec, key) for key in spec.foreign_keys]
     body = ",\n    ".join(parts)
     kind = "unlogged table" if spec.unlogged else "table"
-    return Statement(
-        label=f"create table {spec.table}", table=spec.table, sql=f"create {kind} {spec.table.sql} (\n    {body})"
-    )
+    return Statement(label="create table", table=spec.table, sql=f"create {kind} {spec.table.sql} (\n    {body})")
 
 
 def create_index(spec: TableSpec, index: IndexSpec) -> Statement:

@@ -108,7 +108,8 @@ def _place(codes: Codes, source: CodeSource) -> str:
 def _key_columns(codes: Codes, mapping: ValuesetMapping) -> list[str]:
     if mapping.source.staging is None:
         return []
-    return [f"s.{quote(column)}" for column in codes.pipe.table(mapping.source.staging).key]
+    # By bytes, so that the winner does not depend on the language of the server.
+    return [f's.{quote(column)} collate "C"' for column in codes.pipe.table(mapping.source.staging).key]
 
 
 def _names(sources: tuple[CodeSource, ...]) -> str:

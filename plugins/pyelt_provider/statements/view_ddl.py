@@ -103,7 +103,7 @@ def make_view(spec: ViewSpec, found: FoundTable | None) -> Program:
 
 def _create(spec: ViewSpec, first: tuple[str, ...]) -> Statement:
     return Statement(
-        label=f"create view {spec.table}",
+        label="create view",
         table=spec.table,
         sql=f"create or replace view {spec.table.sql} as\n{spec.query(first)}",
     )
@@ -111,7 +111,7 @@ def _create(spec: ViewSpec, first: tuple[str, ...]) -> Statement:
 
 def _comment(spec: ViewSpec) -> Statement:
     return Statement(
-        label=f"describe view {spec.table}",
+        label="describe view",
         table=spec.table,
         sql=f"comment on view {spec.table.sql} is {text_literal(spec.comment)}",
     )
@@ -125,7 +125,7 @@ def _replace(spec: ViewSpec, first: tuple[str, ...]) -> Program:
 def _rebuild(spec: ViewSpec) -> Program:
     """Everything below the view comes back as it was; what cannot, because it needs a column that went, is refused."""
     dependents = yield from look_up_dependents(spec.table)
-    yield Statement(label=f"drop view {spec.table}", table=spec.table, sql=f"drop view {spec.table.sql} cascade")
+    yield Statement(label="drop view", table=spec.table, sql=f"drop view {spec.table.sql} cascade")
     yield from _replace(spec, ())
     yield from dependents.restore_grants()
     for dependent in dependents.below:
