@@ -28,6 +28,7 @@ _WRITING = (
     Count.DELETED,
     Count.RETURNED,
     Count.MARKED,
+    Count.REJECTED,
     Count.FREED,
     Count.TAKEN_BACK,
 )
@@ -94,7 +95,8 @@ def mapping_delta(
     saying what that `reads`, or when one of those tables was written since. Else the loads of its staging table that
     have no position yet. Raises MappingRefused when the business key expression changed and the run does not allow it.
     """
-    result = yield read_position(stage, mapping, source)
+    usual = (fingerprint, key_fingerprint, [run.number], False)
+    result = yield read_position(stage, mapping, source, usual)
     known, known_key, runids, has_rejected = result.rows[0]
     loads = tuple(cast(list[Decimal], runids))
     if known_key is not None and known_key != key_fingerprint and not run.allow_key_change:
@@ -182,16 +184,18 @@ def _staging(stage: Stage, source: MappingSource) -> StagingTable:
     return stage.the_pipe.table(source.staging)
 
 
-def read_position(stage: Stage, mapping: str, source: MappingSource) -> Statement:
-    """One row: the fingerprints at the last load (null when there was none), the run ids of the loads of the staging
-    table that the mapping has not looked at, and whether rows of the mapping are rejected."""
+def read_position(stage: Stage, mapping: str, source: MappingSource, usual: tuple[object, ...]) -> Statement:
+    """One row, which is like `usual` in most nights: what the mapping looked like when it was loaded last (two
+    fingerprints, null when it never was), the run ids of the loads of its staging table that it has not looked at, and
+    whether it has rejected rows.
+    """
     sys = quote(stage.pipeline.sys_schema)
     table = _staging(stage, source).table if source.staging else TableName("", "")
     return Statement(
         label="see what is new",
         mapping=mapping,
         fetch=True,
-        assumed=((None, None, [], False),),
+        assumed=(usual,),
         parameters={"pipe": stage.pipe_name, "mapping": mapping, "schema": table.schema, "table": table.name},
         sql=f"""
 select state.fingerprint, state.key_fingerprint,

@@ -118,36 +118,43 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- look up keys by index
+set local random_page_cost = 1.1;
+
 -- look for empty tables
-select 0, not exists (select from "dv"."care_track_hub")
+select 0, not exists (select from "dv"."household_hub")
 union all
-select 1, not exists (select from "dv"."care_track_sat")
-union all
-select 2, not exists (select from "dv"."clinic_sat_clinic")
-union all
-select 3, not exists (select from "dv"."household_hub")
-union all
-select 4, not exists (select from "dv"."household_sat")
-union all
-select 5, not exists (select from "dv"."organisation_hub")
-union all
-select 6, not exists (select from "dv"."organisation_sat")
-union all
-select 7, not exists (select from "dv"."patient_hub")
-union all
-select 8, not exists (select from "dv"."patient_sat")
-union all
-select 9, not exists (select from "dv"."patient_sat_address")
-union all
-select 10, not exists (select from "dv"."patient_sat_contact")
-union all
-select 11, not exists (select from "dv"."patient_sat_name")
-union all
-select 12, not exists (select from "dv"."patient_sat_record_status")
-union all
-select 13, not exists (select from "dv"."practitioner_hub")
-union all
-select 14, not exists (select from "dv"."practitioner_sat");
+select 1, not exists (select from "dv"."household_sat");
+
+-- collect changed rows: sor_his.patient_hstage  [patient_hstage -> Patient]
+create temporary table pyelt_touched_1 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."patient_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_his"."patient_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
+
+-- collect changed keys
+savepoint mapping;
+
+-- collect changed keys  [patient_hstage -> Patient]
+create temporary table pyelt_keys_1 on commit drop as
+select distinct changed._key
+from (
+    select (patient_number)::text as _key
+    from "sor_his"."patient_hstage" s
+    where s._id in (select _touched from pyelt_touched_1)
+        and (s._active or s._finish_runid is distinct from s._runid)) as changed
+where changed._key is not null;
+
+release savepoint mapping;
 
 -- collect rows of patient_hstage -> Patient
 savepoint mapping;
@@ -168,7 +175,38 @@ select s._id as _row,
     (sor_his.clean_phone(mobile))::text as _value_10
 from "sor_his"."patient_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_1);
+
+release savepoint mapping;
+
+-- collect changed rows: sor_his.care_track_hstage  [care_track_hstage -> CareTrack]
+create temporary table pyelt_touched_2 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."care_track_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_his"."care_track_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
+
+-- collect changed keys
+savepoint mapping;
+
+-- collect changed keys  [care_track_hstage -> CareTrack]
+create temporary table pyelt_keys_2 on commit drop as
+select distinct changed._key
+from (
+    select (patient_number || '-' || track_number)::text as _key
+    from "sor_his"."care_track_hstage" s
+    where s._id in (select _touched from pyelt_touched_2)
+        and (s._active or s._finish_runid is distinct from s._runid)) as changed
+where changed._key is not null;
 
 release savepoint mapping;
 
@@ -185,7 +223,8 @@ select s._id as _row,
     (ended)::date as _value_3
 from "sor_his"."care_track_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and (patient_number || '-' || track_number)::text in (select _key from pyelt_keys_2);
 
 release savepoint mapping;
 
@@ -193,13 +232,27 @@ release savepoint mapping;
 select count(*) filter (where (patient_number || '-' || track_number)::text is null)
 from "sor_his"."care_track_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_2);
 
 -- count keys whose rows differ  [care_track_hstage -> CareTrack]
 select count(distinct r._key)
 from pyelt_rows_2 as r
 join pyelt_rows_2 as w on w._key = r._key and w._rank = 1
 where r._rank > 1 and (r._value_1::text is distinct from w._value_1::text or r._value_2::text is distinct from w._value_2::text or r._value_3::text is distinct from w._value_3::text);
+
+-- collect changed rows: sor_his.practitioner_hstage  [practitioner_hstage -> Practitioner]
+create temporary table pyelt_touched_3 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."practitioner_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
 
 -- collect rows: sor_his.practitioner_hstage  [practitioner_hstage -> Practitioner]
 create temporary table pyelt_rows_3 on commit drop as
@@ -209,7 +262,21 @@ select s._id as _row,
     (specialism)::text as _value_2
 from "sor_his"."practitioner_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_3);
+
+-- collect changed rows: sor_his.organisation_hstage  [organisation_hstage -> Organisation]
+create temporary table pyelt_touched_4 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."organisation_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
 
 -- collect rows: sor_his.organisation_hstage  [organisation_hstage -> Organisation]
 create temporary table pyelt_rows_4 on commit drop as
@@ -219,7 +286,21 @@ select s._id as _row,
     (city)::text as _value_2
 from "sor_his"."organisation_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_4);
+
+-- collect changed rows: sor_his.organisation_hstage  [organisation_hstage -> Clinic]
+create temporary table pyelt_touched_5 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."organisation_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
 
 -- collect rows of organisation_hstage -> Clinic
 savepoint mapping;
@@ -232,6 +313,7 @@ select s._id as _row,
 from "sor_his"."organisation_hstage" s
 where s._active
   and s._valid
+  and s._id in (select _touched from pyelt_touched_5)
   and (kind = 'clinic');
 
 release savepoint mapping;
@@ -308,18 +390,25 @@ where not exists (select from "dv"."practitioner_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- look up the ids of the keys: dv.patient_hub  [patient_hstage -> Patient]
+create temporary table pyelt_keyed_1 on commit drop as
+select h._id, r.*
+from pyelt_rows_1 as r
+join "dv"."patient_hub" as h on h.bk = r._key
+where true;
+
 -- compare with the active rows: dv.patient_sat  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."birth_date" as "birth_date", c."sex" as "sex"
+select c._id as _id, a._id is not null as _changed, a._revision, c."birth_date" as "birth_date", c."sex" as "sex"
 from (
-    select m1._key_1, m1._value_1 as "birth_date", m1._value_2 as "sex"
-    from (select r._key as _key_1, r._value_1, r._value_2, true as _here from pyelt_rows_1 as r where true) as m1) as c
-join "dv"."patient_hub" as o on o.bk = c._key_1
+    select m1._id, m1._value_1 as "birth_date", m1._value_2 as "sex"
+    from (select r._id as _id, r._value_1, r._value_2, true as _here from pyelt_keyed_1 as r where true) as m1) as c
 left join "dv"."patient_sat" as a
-    on a._id = o._id and a._source_system = %(pipe)s and a._active
+    on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."birth_date" is distinct from c."birth_date"
-        or a."sex" is distinct from c."sex" end;
+        or a."sex" is distinct from c."sex" end
+order by 1;
 
 -- close changed rows: dv.patient_sat  [patient_hstage -> Patient]
 update "dv"."patient_sat" as a
@@ -336,18 +425,18 @@ from "pyelt_changes_dv_patient_sat" as c;
 
 -- compare with the active rows: dv.patient_sat_address  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_address" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."street" as "street", c."house_number" as "house_number", c."postcode" as "postcode", c."city" as "city"
+select c._id as _id, a._id is not null as _changed, a._revision, c."street" as "street", c."house_number" as "house_number", c."postcode" as "postcode", c."city" as "city"
 from (
-    select m1._key_1, m1._value_5 as "street", m1._value_6 as "house_number", m1._value_7 as "postcode", m1._value_8 as "city"
-    from (select r._key as _key_1, r._value_5, r._value_6, r._value_7, r._value_8, true as _here from pyelt_rows_1 as r where true) as m1) as c
-join "dv"."patient_hub" as o on o.bk = c._key_1
+    select m1._id, m1._value_5 as "street", m1._value_6 as "house_number", m1._value_7 as "postcode", m1._value_8 as "city"
+    from (select r._id as _id, r._value_5, r._value_6, r._value_7, r._value_8, true as _here from pyelt_keyed_1 as r where true) as m1) as c
 left join "dv"."patient_sat_address" as a
-    on a._id = o._id and a._source_system = %(pipe)s and a._active
+    on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."street" is distinct from c."street"
         or a."house_number" is distinct from c."house_number"
         or a."postcode" is distinct from c."postcode"
-        or a."city" is distinct from c."city" end;
+        or a."city" is distinct from c."city" end
+order by 1;
 
 -- close changed rows: dv.patient_sat_address  [patient_hstage -> Patient]
 update "dv"."patient_sat_address" as a
@@ -364,18 +453,18 @@ from "pyelt_changes_dv_patient_sat_address" as c;
 
 -- compare with the active rows: dv.patient_sat_contact  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_contact" on commit drop as
-select o._id as _id, c.type, a._id is not null as _changed, a._revision, c."number" as "number"
+select c._id as _id, c.type, a._id is not null as _changed, a._revision, c."number" as "number"
 from (
-    select m1._key_1, 'mobile'::text as type, m1._value_10 as "number"
-    from (select r._key as _key_1, r._value_9, r._value_10, true as _here from pyelt_rows_1 as r where true) as m1
+    select m1._id, 'mobile'::text as type, m1._value_10 as "number"
+    from (select r._id as _id, r._value_9, r._value_10, true as _here from pyelt_keyed_1 as r where true) as m1
     union all
-    select m1._key_1, 'phone'::text as type, m1._value_9 as "number"
-    from (select r._key as _key_1, r._value_9, r._value_10, true as _here from pyelt_rows_1 as r where true) as m1) as c
-join "dv"."patient_hub" as o on o.bk = c._key_1
+    select m1._id, 'phone'::text as type, m1._value_9 as "number"
+    from (select r._id as _id, r._value_9, r._value_10, true as _here from pyelt_keyed_1 as r where true) as m1) as c
 left join "dv"."patient_sat_contact" as a
-    on a._id = o._id and a.type = c.type and a._source_system = %(pipe)s and a._active
+    on a._id = c._id and a.type = c.type and a._source_system = %(pipe)s and a._active
 where case when a._id is null then num_nonnulls(c."number") > 0
-    else a."number" is distinct from c."number" end;
+    else a."number" is distinct from c."number" end
+order by 1;
 
 -- close changed rows: dv.patient_sat_contact  [patient_hstage -> Patient]
 update "dv"."patient_sat_contact" as a
@@ -392,16 +481,16 @@ from "pyelt_changes_dv_patient_sat_contact" as c;
 
 -- compare with the active rows: dv.patient_sat_name  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_name" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name", c."first_name" as "first_name"
+select c._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name", c."first_name" as "first_name"
 from (
-    select m1._key_1, m1._value_3 as "last_name", m1._value_4 as "first_name"
-    from (select r._key as _key_1, r._value_3, r._value_4, true as _here from pyelt_rows_1 as r where true) as m1) as c
-join "dv"."patient_hub" as o on o.bk = c._key_1
+    select m1._id, m1._value_3 as "last_name", m1._value_4 as "first_name"
+    from (select r._id as _id, r._value_3, r._value_4, true as _here from pyelt_keyed_1 as r where true) as m1) as c
 left join "dv"."patient_sat_name" as a
-    on a._id = o._id and a._source_system = %(pipe)s and a._active
+    on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."last_name" is distinct from c."last_name"
-        or a."first_name" is distinct from c."first_name" end;
+        or a."first_name" is distinct from c."first_name" end
+order by 1;
 
 -- close changed rows: dv.patient_sat_name  [patient_hstage -> Patient]
 update "dv"."patient_sat_name" as a
@@ -420,11 +509,7 @@ from "pyelt_changes_dv_patient_sat_name" as c;
 create temporary table "pyelt_status_dv_patient_sat_record_status" on commit drop as
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
 from (
-    select (patient_number)::text as _key
-    from (
-        select s.* from "sor_his"."patient_hstage" as s
-        offset 0) as s
-    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+    select _key from pyelt_keys_1) as k
 join "dv"."patient_hub" as o on o.bk = k._key
 left join "dv"."patient_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
@@ -471,7 +556,8 @@ left join "dv"."care_track_sat" as a
 where case when a._id is null then true
     else a."specialism" is distinct from c."specialism"
         or a."started" is distinct from c."started"
-        or a."ended" is distinct from c."ended" end;
+        or a."ended" is distinct from c."ended" end
+order by 1;
 
 -- close changed rows: dv.care_track_sat  [care_track_hstage -> CareTrack]
 update "dv"."care_track_sat" as a
@@ -497,7 +583,8 @@ left join "dv"."practitioner_sat" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."name" is distinct from c."name"
-        or a."specialism" is distinct from c."specialism" end;
+        or a."specialism" is distinct from c."specialism" end
+order by 1;
 
 -- close changed rows: dv.practitioner_sat  [practitioner_hstage -> Practitioner]
 update "dv"."practitioner_sat" as a
@@ -523,7 +610,8 @@ left join "dv"."organisation_sat" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."name" is distinct from c."name"
-        or a."city" is distinct from c."city" end;
+        or a."city" is distinct from c."city" end
+order by 1;
 
 -- close changed rows: dv.organisation_sat  [organisation_hstage -> Organisation]
 update "dv"."organisation_sat" as a
@@ -548,7 +636,8 @@ join "dv"."organisation_hub" as o on o.bk = c._key_1
 left join "dv"."clinic_sat_clinic" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
-    else a."beds" is distinct from c."beds" end;
+    else a."beds" is distinct from c."beds" end
+order by 1;
 
 -- close changed rows: dv.clinic_sat_clinic  [organisation_hstage -> Clinic]
 update "dv"."clinic_sat_clinic" as a
@@ -576,8 +665,7 @@ from "dv"."patient_view" s;
 release savepoint mapping;
 
 -- count rows without a key  [Patient view -> Household]
-select count(*) filter (where (address_postcode || ' ' || address_house_number)::text is null)
-from "dv"."patient_view" s;
+select count(*) from pyelt_rows_6 where _key is null;
 
 -- count keys whose rows differ  [Patient view -> Household]
 select count(distinct r._key)
@@ -605,7 +693,8 @@ join "dv"."household_hub" as o on o.bk = c._key_1
 left join "dv"."household_sat" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
-    else a."city" is distinct from c."city" end;
+    else a."city" is distinct from c."city" end
+order by 1;
 
 -- close changed rows: dv.household_sat  [Patient view -> Household]
 update "dv"."household_sat" as a
@@ -620,26 +709,32 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
     case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."city"
 from "pyelt_changes_dv_household_sat" as c;
 
--- remember what the mapping looks like  [patient_hstage -> Patient]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [patient_hstage -> Patient]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [care_track_hstage -> CareTrack]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [care_track_hstage -> CareTrack]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [practitioner_hstage -> Practitioner]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [practitioner_hstage -> Practitioner]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [organisation_hstage -> Organisation]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [organisation_hstage -> Organisation]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [organisation_hstage -> Clinic]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
-
--- remember what the mapping looks like  [Patient view -> Household]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [organisation_hstage -> Clinic]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;

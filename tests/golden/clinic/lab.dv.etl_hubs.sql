@@ -38,16 +38,21 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
--- look for empty tables
-select 0, not exists (select from "dv"."analyte_hub")
-union all
-select 1, not exists (select from "dv"."analyte_sat")
-union all
-select 2, not exists (select from "dv"."lab_order_hub")
-union all
-select 3, not exists (select from "dv"."lab_order_sat")
-union all
-select 4, not exists (select from "dv"."lab_order_sat_record_status");
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows: sor_lab.analyte_hstage  [analyte_hstage -> Analyte]
+create temporary table pyelt_touched_1 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_lab"."analyte_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
 
 -- collect rows: sor_lab.analyte_hstage  [analyte_hstage -> Analyte]
 create temporary table pyelt_rows_1 on commit drop as
@@ -57,7 +62,38 @@ select s._id as _row,
     (unit)::text as _value_2
 from "sor_lab"."analyte_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_1);
+
+-- collect changed rows: sor_lab.lab_order_hstage  [lab_order_hstage -> LabOrder]
+create temporary table pyelt_touched_2 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_lab"."lab_order_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_lab"."lab_order_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
+
+-- collect changed keys
+savepoint mapping;
+
+-- collect changed keys  [lab_order_hstage -> LabOrder]
+create temporary table pyelt_keys_2 on commit drop as
+select distinct changed._key
+from (
+    select (order_number)::text as _key
+    from "sor_lab"."lab_order_hstage" s
+    where s._id in (select _touched from pyelt_touched_2)
+        and (s._active or s._finish_runid is distinct from s._runid)) as changed
+where changed._key is not null;
+
+release savepoint mapping;
 
 -- collect rows: sor_lab.lab_order_hstage  [lab_order_hstage -> LabOrder]
 create temporary table pyelt_rows_2 on commit drop as
@@ -68,7 +104,8 @@ select s._id as _row,
     (status)::text as _value_3
 from "sor_lab"."lab_order_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_2);
 
 -- insert new keys: dv.analyte_hub  [analyte_hstage -> Analyte]
 insert into "dv"."analyte_hub" (_runid, _source_system, _insert_date, type, bk)
@@ -101,7 +138,8 @@ left join "dv"."analyte_sat" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."description" is distinct from c."description"
-        or a."unit" is distinct from c."unit" end;
+        or a."unit" is distinct from c."unit" end
+order by 1;
 
 -- close changed rows: dv.analyte_sat  [analyte_hstage -> Analyte]
 update "dv"."analyte_sat" as a
@@ -128,7 +166,8 @@ left join "dv"."lab_order_sat" as a
 where case when a._id is null then true
     else a."material" is distinct from c."material"
         or a."priority" is distinct from c."priority"
-        or a."status" is distinct from c."status" end;
+        or a."status" is distinct from c."status" end
+order by 1;
 
 -- close changed rows: dv.lab_order_sat  [lab_order_hstage -> LabOrder]
 update "dv"."lab_order_sat" as a
@@ -147,11 +186,7 @@ from "pyelt_changes_dv_lab_order_sat" as c;
 create temporary table "pyelt_status_dv_lab_order_sat_record_status" on commit drop as
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
 from (
-    select (order_number)::text as _key
-    from (
-        select s.* from "sor_lab"."lab_order_hstage" as s
-        offset 0) as s
-    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+    select _key from pyelt_keys_2) as k
 join "dv"."lab_order_hub" as o on o.bk = k._key
 left join "dv"."lab_order_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
@@ -186,10 +221,14 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
 from "pyelt_status_dv_lab_order_sat_record_status" as c
 where c.status = %(status)s;
 
--- remember what the mapping looks like  [analyte_hstage -> Analyte]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [analyte_hstage -> Analyte]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [lab_order_hstage -> LabOrder]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [lab_order_hstage -> LabOrder]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;

@@ -38,20 +38,38 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
--- look for empty tables
-select 0, not exists (select from "dv"."invoice_hub")
-union all
-select 1, not exists (select from "dv"."invoice_sat")
-union all
-select 2, not exists (select from "dv"."invoice_sat_record_status")
-union all
-select 3, not exists (select from "dv"."patient_hub")
-union all
-select 4, not exists (select from "dv"."patient_sat_insurance")
-union all
-select 5, not exists (select from "dv"."patient_sat_name")
-union all
-select 6, not exists (select from "dv"."patient_sat_record_status");
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows: sor_billing.invoice_hstage  [invoice_hstage -> Invoice]
+create temporary table pyelt_touched_1 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_billing"."invoice_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_billing"."invoice_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
+
+-- collect changed keys
+savepoint mapping;
+
+-- collect changed keys  [invoice_hstage -> Invoice]
+create temporary table pyelt_keys_1 on commit drop as
+select distinct changed._key
+from (
+    select (invoice_number)::text as _key
+    from "sor_billing"."invoice_hstage" s
+    where s._id in (select _touched from pyelt_touched_1)
+        and (s._active or s._finish_runid is distinct from s._runid)) as changed
+where changed._key is not null;
+
+release savepoint mapping;
 
 -- collect rows of invoice_hstage -> Invoice
 savepoint mapping;
@@ -65,7 +83,38 @@ select s._id as _row,
     (case status when 'O' then 'open' when 'P' then 'paid' end)::text as _value_3
 from "sor_billing"."invoice_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_1);
+
+release savepoint mapping;
+
+-- collect changed rows: sor_billing.invoice_hstage  [invoice_hstage -> Patient]
+create temporary table pyelt_touched_2 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_billing"."invoice_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_billing"."invoice_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null) as changed;
+
+-- collect changed keys
+savepoint mapping;
+
+-- collect changed keys  [invoice_hstage -> Patient]
+create temporary table pyelt_keys_2 on commit drop as
+select distinct changed._key
+from (
+    select (patient_number)::text as _key
+    from "sor_billing"."invoice_hstage" s
+    where s._id in (select _touched from pyelt_touched_2)
+        and (s._active or s._finish_runid is distinct from s._runid)) as changed
+where changed._key is not null;
 
 release savepoint mapping;
 
@@ -82,7 +131,8 @@ select s._id as _row,
     (policy_number)::text as _value_3
 from "sor_billing"."invoice_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and (patient_number)::text in (select _key from pyelt_keys_2);
 
 release savepoint mapping;
 
@@ -90,7 +140,8 @@ release savepoint mapping;
 select count(*) filter (where (patient_number)::text is null)
 from "sor_billing"."invoice_hstage" s
 where s._active
-  and s._valid;
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_2);
 
 -- count keys whose rows differ  [invoice_hstage -> Patient]
 select count(distinct r._key)
@@ -130,7 +181,8 @@ left join "dv"."invoice_sat" as a
 where case when a._id is null then true
     else a."invoice_date" is distinct from c."invoice_date"
         or a."amount" is distinct from c."amount"
-        or a."status" is distinct from c."status" end;
+        or a."status" is distinct from c."status" end
+order by 1;
 
 -- close changed rows: dv.invoice_sat  [invoice_hstage -> Invoice]
 update "dv"."invoice_sat" as a
@@ -149,11 +201,7 @@ from "pyelt_changes_dv_invoice_sat" as c;
 create temporary table "pyelt_status_dv_invoice_sat_record_status" on commit drop as
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
 from (
-    select (invoice_number)::text as _key
-    from (
-        select s.* from "sor_billing"."invoice_hstage" as s
-        offset 0) as s
-    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+    select _key from pyelt_keys_1) as k
 join "dv"."invoice_hub" as o on o.bk = k._key
 left join "dv"."invoice_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
@@ -188,18 +236,25 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
 from "pyelt_status_dv_invoice_sat_record_status" as c
 where c.status = %(status)s;
 
+-- look up the ids of the keys: dv.patient_hub  [invoice_hstage -> Patient]
+create temporary table pyelt_keyed_2 on commit drop as
+select h._id, r.*
+from pyelt_rows_2 as r
+join "dv"."patient_hub" as h on h.bk = r._key
+where r._rank = 1;
+
 -- compare with the active rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_insurance" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."insurer" as "insurer", c."policy_number" as "policy_number"
+select c._id as _id, a._id is not null as _changed, a._revision, c."insurer" as "insurer", c."policy_number" as "policy_number"
 from (
-    select m1._key_1, m1._value_2 as "insurer", m1._value_3 as "policy_number"
-    from (select r._key as _key_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where r._rank = 1) as m1) as c
-join "dv"."patient_hub" as o on o.bk = c._key_1
+    select m1._id, m1._value_2 as "insurer", m1._value_3 as "policy_number"
+    from (select r._id as _id, r._value_2, r._value_3, true as _here from pyelt_keyed_2 as r where true) as m1) as c
 left join "dv"."patient_sat_insurance" as a
-    on a._id = o._id and a._source_system = %(pipe)s and a._active
+    on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."insurer" is distinct from c."insurer"
-        or a."policy_number" is distinct from c."policy_number" end;
+        or a."policy_number" is distinct from c."policy_number" end
+order by 1;
 
 -- close changed rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
 update "dv"."patient_sat_insurance" as a
@@ -216,15 +271,15 @@ from "pyelt_changes_dv_patient_sat_insurance" as c;
 
 -- compare with the active rows: dv.patient_sat_name  [invoice_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_name" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name"
+select c._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name"
 from (
-    select m1._key_1, m1._value_1 as "last_name"
-    from (select r._key as _key_1, r._value_1, true as _here from pyelt_rows_2 as r where r._rank = 1) as m1) as c
-join "dv"."patient_hub" as o on o.bk = c._key_1
+    select m1._id, m1._value_1 as "last_name"
+    from (select r._id as _id, r._value_1, true as _here from pyelt_keyed_2 as r where true) as m1) as c
 left join "dv"."patient_sat_name" as a
-    on a._id = o._id and a._source_system = %(pipe)s and a._active
+    on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
-    else a."last_name" is distinct from c."last_name" end;
+    else a."last_name" is distinct from c."last_name" end
+order by 1;
 
 -- close changed rows: dv.patient_sat_name  [invoice_hstage -> Patient]
 update "dv"."patient_sat_name" as a
@@ -243,11 +298,7 @@ from "pyelt_changes_dv_patient_sat_name" as c;
 create temporary table "pyelt_status_dv_patient_sat_record_status" on commit drop as
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
 from (
-    select (patient_number)::text as _key
-    from (
-        select s.* from "sor_billing"."invoice_hstage" as s
-        offset 0) as s
-    where (not s._active and s._finish_runid is distinct from s._runid)) as k
+    select _key from pyelt_keys_2) as k
 join "dv"."patient_hub" as o on o.bk = k._key
 left join "dv"."patient_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
@@ -282,10 +333,14 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
 from "pyelt_status_dv_patient_sat_record_status" as c
 where c.status = %(status)s;
 
--- remember what the mapping looks like  [invoice_hstage -> Invoice]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [invoice_hstage -> Invoice]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [invoice_hstage -> Patient]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [invoice_hstage -> Patient]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
