@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 
 from pyelt_provider.errors import ConfigError
 from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.mapping import EntityMapping, MappingSource
 from pyelt_provider.model.pipeline import (
     AirflowSettings,
     AssetSchedule,
@@ -21,7 +22,7 @@ from pyelt_provider.model.pipeline import (
 )
 from pyelt_provider.orchestration.dag_builder import build_dag
 from pyelt_provider.planning.plan import build_plans
-from visits_project import pipe, pipeline
+from visits_project import PATIENT, pipe, pipeline
 
 
 def dags_of(project: Pipeline) -> dict[str, Any]:
@@ -57,6 +58,21 @@ def test_tasks_wait_for_the_data_they_need_and_not_for_other_pipes() -> None:
         "ddl_dm": ("all_done", ["north.dv.etl_links", "south.dv.etl_links"]),
         "etl_dm": ("none_failed", ["ddl_dm"]),
         "close": ("all_done", ["etl_dm"]),
+    }
+
+
+def test_mappings_from_views_of_the_vault_wait_for_the_hubs_behind_the_views() -> None:
+    view = EntityMapping(
+        name="dv.patient_view -> Doctor", source=MappingSource(view=PATIENT.view), hub="Doctor", bk="bk"
+    )
+    north = pipe("north")
+    south = pipe("south", entities=(view,))
+    rules = upstreams(town(pipes=(north, south)))
+    assert {task: rules[task] for task in rules if task.startswith("south.dv.")} == {
+        "south.dv.hubs_behind_views": ("all_done", ["north.dv.etl_hubs"]),
+        "south.dv.etl_hubs": ("none_failed", ["south.dv.hubs_behind_views", "south.sor.etl_sor"]),
+        "south.dv.other_hubs": ("all_done", ["north.dv.etl_hubs"]),
+        "south.dv.etl_links": ("none_failed", ["south.dv.etl_hubs", "south.dv.other_hubs"]),
     }
 
 

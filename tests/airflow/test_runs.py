@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -334,6 +336,21 @@ def test_a_delivery_that_nobody_waits_for_fails_at_once_although_another_table_w
     assert time.monotonic() - started < 30
     assert state == "failed"
     assert "failed" in of_layer(states, "sor")
+
+
+def test_airflow_dags_test_runs_the_pipeline_from_the_command_line(town: Town) -> None:
+    town.write()
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    command = [sys.executable, "-m", "airflow", "dags", "test", town.name, "2026-01-05"]
+    result = subprocess.run(
+        [*command, "--conf", '{"pipes": ["north"], "parts": ["sor"]}'],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert town.warehouse.rows("select patient from sor_north.visit_hstage") == [("p1",)]
 
 
 MAILS = """\

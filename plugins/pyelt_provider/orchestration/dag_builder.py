@@ -29,6 +29,9 @@ LAYER_TOOLTIPS = {
 FOUNDATIONS = frozenset({StageKind.PREPARE, StageKind.DDL_VALSET, StageKind.DDL_DV, StageKind.DDL_SOR})
 """Stages that no load can do without: when one fails, nothing is built on it, whatever `on_errors` says."""
 
+GATE_IDS = {StageKind.ETL_LINKS: "other_hubs", StageKind.ETL_HUBS: "hubs_behind_views"}
+"""The tasks of a pipe that may have to wait for other pipes each have a gate of their own."""
+
 GATE: dict[str, Any] = {
     "trigger_rule": TriggerRule.ALL_DONE,
     "doc_md": "Waits until the hubs of other pipes in which this pipe looks keys up have ended, in any state.",
@@ -71,7 +74,7 @@ def build_dag(plan: Plan) -> DAG:
         wait = waits[stage.id]
         upstreams: list[Any] = [tasks[upstream] for upstream in wait.direct]
         if wait.gated:
-            gate = EmptyOperator(task_id="other_hubs", dag=dag, task_group=groups.of(stage), **GATE)
+            gate = EmptyOperator(task_id=GATE_IDS[stage.kind], dag=dag, task_group=groups.of(stage), **GATE)
             gate.set_upstream([tasks[upstream] for upstream in wait.gated])
             upstreams.append(gate)
         if upstreams:
