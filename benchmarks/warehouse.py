@@ -54,10 +54,14 @@ class Bench:
         server.ensure_database("warehouse")
         self.url = server.url("warehouse")
         self.folder = folder
-        self.pipeline: Pipeline = dataclasses.replace(
-            read_pipeline(PROJECT, {"PYELT_DATA_ROOT": str(folder)}), warehouse=ConnectionRef(self.url)
-        )
+        self.pipeline = self.pipeline_of(self.url, folder)
         self.day = FIRST_DAY
+
+    @staticmethod
+    def pipeline_of(url: str, folder: Path) -> Pipeline:
+        """Return the project of this benchmark for a warehouse and a folder of deliveries."""
+        pipeline = read_pipeline(PROJECT, {"PYELT_DATA_ROOT": str(folder)})
+        return dataclasses.replace(pipeline, warehouse=ConnectionRef(url))
 
     @property
     def file(self) -> Path:

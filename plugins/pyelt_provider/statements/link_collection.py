@@ -6,6 +6,7 @@ from pyelt_provider.model.domain import Hub, Link
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.bulk_mode import look_up_by_index
 from pyelt_provider.statements.deltas import Delta, mapping_delta, mapping_fingerprint
 from pyelt_provider.statements.link_history import (
     LinkGroup,
@@ -94,6 +95,8 @@ def collect(stage: Stage, run: Run, group: LinkGroup) -> Routine[tuple[Collected
     A row that one mapping cannot evaluate is rejected for that mapping alone and leaves the vault as it was.
     """
     touched = 0
+    if not group.full:
+        yield look_up_by_index()
     for work in group.works:
         if work.has_news and not work.full and work.staging is not None:
             touched += (yield touch(stage, run, work)).row_count
