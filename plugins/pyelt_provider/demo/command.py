@@ -68,7 +68,7 @@ def _demo(places: Places, screen: Screen, *, port: int | None, once: bool) -> in
     done = False
     try:
         with DemoStack(places, port=port, say=screen.say) as stack:
-            right = _load(stack, screen)
+            right = load_sample(stack, screen)
             done = True
             if not once:
                 _stay(stack, screen)
@@ -78,7 +78,8 @@ def _demo(places: Places, screen: Screen, *, port: int | None, once: bool) -> in
         return OK if done else INTERRUPTED
 
 
-def _load(stack: DemoStack, screen: Screen) -> bool:
+def load_sample(stack: DemoStack, screen: Screen) -> bool:
+    """Let the scheduler do every run of the sample, and show it; say whether all is as it should be."""
     api = stack.api
     dag_ids = wait_for_dags(api, PIPELINE, stack.check)
     for dag_id in dag_ids:
