@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
+from pyelt_provider.errors import ConfigError
 from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.mapping import EntityMapping, MappingSource
 from pyelt_provider.model.pipeline import CronSchedule, Pipeline
 from pyelt_provider.planning.describe import describe, describe_plan
 from pyelt_provider.planning.plan import Condition, Edge, build_plan, build_plans
@@ -68,6 +72,27 @@ def test_a_stage_comes_behind_all_that_it_waits_for_whatever_the_order_of_pipes(
         plan = build_plan(dataclasses.replace(pipeline, pipes=pipes), None)
         places = {stage.id: place for place, stage in enumerate(plan.stages)}
         assert all(places[edge.upstream] < places[edge.downstream] for edge in plan.edges)
+
+
+def test_pipes_that_wait_for_each_other_in_a_circle_are_refused_with_their_mappings() -> None:
+    pipeline = small_pipeline(Path("data"))
+    view = pipeline.hubs["Patient"].view
+    pipes = tuple(
+        dataclasses.replace(
+            pipe,
+            entities=(
+                *pipe.entities,
+                EntityMapping(name=f"view of {pipe.name}", source=MappingSource(view=view), hub="Patient", bk="bk"),
+            ),
+        )
+        for pipe in pipeline.pipes
+    )
+    with pytest.raises(ConfigError) as refused:
+        build_plan(dataclasses.replace(pipeline, pipes=pipes), None)
+    assert [problem.path for problem in refused.value.problems] == [
+        "his.entities.view of his",
+        "crm.entities.view of crm",
+    ]
 
 
 def test_only_the_stages_of_a_changed_mapping_get_another_fingerprint() -> None:

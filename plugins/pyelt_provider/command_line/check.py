@@ -14,6 +14,7 @@ from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.errors import ConfigError, Problem, PyeltError
 from pyelt_provider.model.connection import masked
 from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.planning.plan import build_plans
 
 DESCRIPTION = """\
 Read projects and list every problem, each as file:line: path: what is wrong; what would be right. Opens no delivery, no
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             pipeline = read_pipeline(project)
             check_views(pipeline)
+            build_plans(pipeline)
             if arguments.database:
                 notes += _database(pipeline, arguments.date)
         except ConfigError as error:

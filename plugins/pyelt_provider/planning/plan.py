@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
+from pyelt_provider.errors import ConfigError, Problem
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.datamart import DatamartModel, Materialization
 from pyelt_provider.model.domain import SatelliteKind
@@ -56,7 +57,10 @@ class Plan:
 
 
 def build_plans(pipeline: Pipeline) -> tuple[Plan, ...]:
-    """Return the plan of the pipeline's own schedule and one per extra schedule that a pipe or datamart uses."""
+    """Return the plan of the pipeline's own schedule and one per extra schedule that a pipe or datamart uses.
+
+    Raises ConfigError when pipes wait for each other in a circle.
+    """
     names = [None, *(name for name, _ in pipeline.schedules)]
     return tuple(
         build_plan(pipeline, name)
@@ -141,9 +145,34 @@ def _in_order_of_edges(stages: list[Stage], edges: list[Edge]) -> tuple[Stage, .
     ordered: dict[str, Stage] = {}
     while len(ordered) < len(stages):
         left = [stage for stage in stages if stage.id not in ordered]
-        free = next((stage for stage in left if waits[stage.id] <= ordered.keys()), left[0])
+        free = next((stage for stage in left if waits[stage.id] <= ordered.keys()), None)
+        if free is None:
+            raise _circle(left)
         ordered[free.id] = free
     return tuple(ordered.values())
+
+
+def _circle(waiting: list[Stage]) -> ConfigError:
+    """Pipes wait for each other in a circle only where each maps from a view over a hub that the other one fills."""
+    readers = [
+        (pipe, mapping)
+        for pipe in {stage.pipe_name: stage.pipe for stage in waiting if stage.kind is StageKind.ETL_HUBS}.values()
+        if pipe is not None
+        for mapping in pipe.entities
+        if mapping.source.view is not None
+    ]
+    return ConfigError(
+        tuple(
+            Problem(
+                mapping.place.file,
+                mapping.place.line,
+                f"{pipe.name}.entities.{mapping.name}",
+                f"it maps from {mapping.source.view}, whose hub is filled by a pipe that waits for this pipe in turn",
+                "move the mapping to a pipe that fills no hub which the other one reads through a view",
+            )
+            for pipe, mapping in readers
+        )
+    )
 
 
 def _pipes_of(pipeline: Pipeline, schedule_name: str | None) -> tuple[Pipe, ...]:
