@@ -123,6 +123,8 @@ class CsvStream:
         block = self._stream.read(max(size, BLOCK))
         if self._first:
             self._first = False
+            while 0 < len(block) < len(_BOM) and (more := self._stream.read(BLOCK)):
+                block += more
             if not block:
                 raise refused(self._where, "the file is empty")
             block = block.removeprefix(_BOM) or self._stream.read(BLOCK)
