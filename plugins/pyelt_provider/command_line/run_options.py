@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pyelt_provider.config.reading import read_pipeline
-
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.plan import Plan, build_plans

@@ -210,6 +210,9 @@ where changed._key is not null;
 
 release savepoint mapping;
 
+-- gather statistics of changed keys
+analyze pyelt_keys_2;
+
 -- collect rows of care_track_hstage -> CareTrack
 savepoint mapping;
 
@@ -222,9 +225,9 @@ select s._id as _row,
     (started)::date as _value_2,
     (ended)::date as _value_3
 from "sor_his"."care_track_hstage" s
+join (select _key as pyelt_key from pyelt_keys_2) as pyelt_keys on pyelt_keys.pyelt_key = (patient_number || '-' || track_number)::text
 where s._active
-  and s._valid
-  and (patient_number || '-' || track_number)::text in (select _key from pyelt_keys_2);
+  and s._valid;
 
 release savepoint mapping;
 
@@ -234,6 +237,9 @@ from "sor_his"."care_track_hstage" s
 where s._active
   and s._valid
   and s._id in (select _touched from pyelt_touched_2);
+
+-- see whether keys have several rows  [care_track_hstage -> CareTrack]
+select exists (select from pyelt_rows_2 where _rank > 1 and _key is not null);
 
 -- count keys whose rows differ  [care_track_hstage -> CareTrack]
 select count(distinct r._key)
@@ -322,8 +328,8 @@ release savepoint mapping;
 insert into "dv"."care_track_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select distinct _key, 'care_track'::text as type
-    from pyelt_rows_2 where _key is not null) as k
+    select r._key, 'care_track'::text as type
+    from pyelt_rows_2 as r where r._rank = 1 and r._key is not null) as k
 where not exists (select from "dv"."care_track_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -374,8 +380,8 @@ where k._key = h.bk and (h.type is null or (h.type, k.type) in (('organisation',
 insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select _key, 'patient'::text as type
-    from pyelt_rows_1 where _key is not null) as k
+    select r._key, 'patient'::text as type
+    from pyelt_rows_1 as r where true) as k
 where not exists (select from "dv"."patient_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -384,8 +390,8 @@ on conflict do nothing;
 insert into "dv"."practitioner_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select _key, 'practitioner'::text as type
-    from pyelt_rows_3 where _key is not null) as k
+    select r._key, 'practitioner'::text as type
+    from pyelt_rows_3 as r where true) as k
 where not exists (select from "dv"."practitioner_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -549,7 +555,7 @@ create temporary table "pyelt_changes_dv_care_track_sat" on commit drop as
 select o._id as _id, a._id is not null as _changed, a._revision, c."specialism" as "specialism", c."started" as "started", c."ended" as "ended"
 from (
     select m1._key_1, m1._value_1 as "specialism", m1._value_2 as "started", m1._value_3 as "ended"
-    from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where r._rank = 1) as m1) as c
+    from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where r._rank = 1 and r._key is not null) as m1) as c
 join "dv"."care_track_hub" as o on o.bk = c._key_1
 left join "dv"."care_track_sat" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active
@@ -667,6 +673,9 @@ release savepoint mapping;
 -- count rows without a key  [Patient view -> Household]
 select count(*) from pyelt_rows_6 where _key is null;
 
+-- see whether keys have several rows  [Patient view -> Household]
+select exists (select from pyelt_rows_6 where _rank > 1 and _key is not null);
+
 -- count keys whose rows differ  [Patient view -> Household]
 select count(distinct r._key)
 from pyelt_rows_6 as r
@@ -677,8 +686,8 @@ where r._rank > 1 and (r._value_1::text is distinct from w._value_1::text);
 insert into "dv"."household_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select distinct _key, 'household'::text as type
-    from pyelt_rows_6 where _key is not null) as k
+    select r._key, 'household'::text as type
+    from pyelt_rows_6 as r where r._rank = 1 and r._key is not null) as k
 where not exists (select from "dv"."household_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -688,7 +697,7 @@ create temporary table "pyelt_changes_dv_household_sat" on commit drop as
 select o._id as _id, a._id is not null as _changed, a._revision, c."city" as "city"
 from (
     select m1._key_1, m1._value_1 as "city"
-    from (select r._key as _key_1, r._value_1, true as _here from pyelt_rows_6 as r where r._rank = 1) as m1) as c
+    from (select r._key as _key_1, r._value_1, true as _here from pyelt_rows_6 as r where r._rank = 1 and r._key is not null) as m1) as c
 join "dv"."household_hub" as o on o.bk = c._key_1
 left join "dv"."household_sat" as a
     on a._id = o._id and a._source_system = %(pipe)s and a._active

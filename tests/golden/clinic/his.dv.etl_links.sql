@@ -24,17 +24,25 @@ select reads.schemaname, reads.tablename,
         select from "sys".steps wrote
         where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename),
     array(
-        select distinct loaded.load_order::numeric
+        select distinct -loaded.load_order::numeric
         from "sys".steps wrote
         join "sys".stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename and wrote.rows > 0
+        where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+            and wrote.rows > 0 and wrote.count = any(%(writing)s)
             and not exists (
                 select from "sys".positions seen
                 where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
                     and seen.schemaname = reads.schemaname and seen.tablename = reads.tablename
-                    and seen.sor_runid = loaded.load_order)
+                    and seen.sor_runid = -loaded.load_order)
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename);
+
+-- see whether waiting references have arrived  [care_track_hstage -> CareTrackClinic]
+select exists (
+select from "sys".waiting_references w
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."care_track_hub" h where h.bk = w.missing_bk)
+or w.hub = %(hub_2)s and (select true from "dv"."organisation_hub" h where h.bk = w.missing_bk)));
 
 -- collect the rows of care_track_hstage -> CareTrackClinic
 savepoint mapping;
@@ -82,6 +90,63 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see which waiting references have arrived: dv.care_track_practitioner_link  [care_track_hstage -> CareTrackPractitioner]
+update "sys".waiting_references w set resolved_runid = %(runid)s
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."care_track_hub" h where h.bk = w.missing_bk)
+    or w.hub = %(hub_2)s and (select true from "dv"."practitioner_hub" h where h.bk = w.missing_bk)
+    or (select true from "sor_his"."care_track_hstage" s where s._id = w.row_id and s._active and s._valid) is null);
+
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [care_track_hstage -> CareTrackPractitioner]
+create temporary table pyelt_touched_2 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."care_track_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_his"."care_track_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
+-- make room for the keys of changed rows  [care_track_hstage -> CareTrackPractitioner]
+create temporary table "pyelt_link_keys_2" (look_1 text, key_1 text, key_2 text, type text, gone boolean) on commit drop;
+
+-- collect the keys of care_track_hstage -> CareTrackPractitioner
+savepoint mapping;
+
+-- collect the keys of changed rows  [care_track_hstage -> CareTrackPractitioner]
+insert into "pyelt_link_keys_2"
+with recursive later as (
+    select changed._id, changed._runid, changed._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id) as stood, changed."patient_number", changed."track_number"
+    from "sor_his"."care_track_hstage" changed
+    where changed._id in (select _touched from pyelt_touched_2)
+      and (changed._active or changed._finish_runid is distinct from changed._runid)
+    union
+    select before._id, before._runid, before._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."patient_number", before."track_number"
+    from later join "sor_his"."care_track_hstage" before on before._finish_runid = later._runid and before."patient_number" = later."patient_number" and before."track_number" = later."track_number"
+    where not later.stood and before._runid < before._finish_runid
+)
+select distinct (patient_number || '-' || track_number)::text as look_1, (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2, null::text, not s._active
+from "sor_his"."care_track_hstage" s
+where s._id in (select _id from later);
+
+release savepoint mapping;
+
 -- collect the rows of care_track_hstage -> CareTrackPractitioner
 savepoint mapping;
 
@@ -95,6 +160,7 @@ from (
     select s._id as row_id, s._active and s._valid as usable, s._runid as run_number, null::bigint as preference, row_number() over (order by s."patient_number" collate "C", s."track_number" collate "C") as place, (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2
     from "sor_his"."care_track_hstage" s
     where s._active
+      and ((patient_number || '-' || track_number)::text) in (select look_1 from "pyelt_link_keys_2" k)
 ) c
 left join "dv"."care_track_hub" h1 on h1.bk = c.key_1
 left join "dv"."practitioner_hub" h2 on h2.bk = c.key_2;
@@ -114,7 +180,9 @@ with recursive later as (
         union all
         select null::bigint where false)
     union
-    select before._id, before._runid, before._valid, before."patient_number", before."track_number"
+    select before._id, before._runid, before._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."patient_number", before."track_number"
     from later join "sor_his"."care_track_hstage" before on before._finish_runid = later._runid and before."patient_number" = later."patient_number" and before."track_number" = later."track_number"
     where not later.stood and before._runid < before._finish_runid
 )
@@ -158,6 +226,63 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see which waiting references have arrived: dv.patient_care_track_link  [care_track_hstage -> PatientCareTrack]
+update "sys".waiting_references w set resolved_runid = %(runid)s
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."patient_hub" h where h.bk = w.missing_bk)
+    or w.hub = %(hub_2)s and (select true from "dv"."care_track_hub" h where h.bk = w.missing_bk)
+    or (select true from "sor_his"."care_track_hstage" s where s._id = w.row_id and s._active and s._valid) is null);
+
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [care_track_hstage -> PatientCareTrack]
+create temporary table pyelt_touched_1 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."care_track_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_his"."care_track_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
+-- make room for the keys of changed rows  [care_track_hstage -> PatientCareTrack]
+create temporary table "pyelt_link_keys_1" (look_1 text, look_2 text, key_1 text, key_2 text, type text, gone boolean) on commit drop;
+
+-- collect the keys of care_track_hstage -> PatientCareTrack
+savepoint mapping;
+
+-- collect the keys of changed rows  [care_track_hstage -> PatientCareTrack]
+insert into "pyelt_link_keys_1"
+with recursive later as (
+    select changed._id, changed._runid, changed._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id) as stood, changed."patient_number", changed."track_number"
+    from "sor_his"."care_track_hstage" changed
+    where changed._id in (select _touched from pyelt_touched_1)
+      and (changed._active or changed._finish_runid is distinct from changed._runid)
+    union
+    select before._id, before._runid, before._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."patient_number", before."track_number"
+    from later join "sor_his"."care_track_hstage" before on before._finish_runid = later._runid and before."patient_number" = later."patient_number" and before."track_number" = later."track_number"
+    where not later.stood and before._runid < before._finish_runid
+)
+select distinct (patient_number)::text as look_1, (patient_number || '-' || track_number)::text as look_2, (patient_number)::text as key_1, (patient_number || '-' || track_number)::text as key_2, null::text, not s._active
+from "sor_his"."care_track_hstage" s
+where s._id in (select _id from later);
+
+release savepoint mapping;
+
 -- collect the rows of care_track_hstage -> PatientCareTrack
 savepoint mapping;
 
@@ -171,6 +296,7 @@ from (
     select s._id as row_id, s._active and s._valid as usable, s._runid as run_number, null::bigint as preference, row_number() over (order by s."patient_number" collate "C", s."track_number" collate "C") as place, case when s._active and s._valid then (referred_by)::text end as _value_1, case when s._active and s._valid then (referred_on)::date end as _value_2, (patient_number)::text as key_1, (patient_number || '-' || track_number)::text as key_2
     from "sor_his"."care_track_hstage" s
     where s._active
+      and ((patient_number)::text, (patient_number || '-' || track_number)::text) in (select look_1, look_2 from "pyelt_link_keys_1" k)
 ) c
 left join "dv"."patient_hub" h1 on h1.bk = c.key_1
 left join "dv"."care_track_hub" h2 on h2.bk = c.key_2;
@@ -202,6 +328,28 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [patient_hstage -> PatientPractitioner]
+create temporary table pyelt_touched_4 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."patient_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_his"."patient_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
 -- collect the rows of patient_hstage -> PatientPractitioner
 savepoint mapping;
 
@@ -216,6 +364,7 @@ from (
     from "sor_his"."patient_hstage" s
     where s._active
       and s._valid
+      and s._id in (select _touched from pyelt_touched_4)
 ) c
 left join "dv"."patient_hub" h1 on h1.bk = c.key_1
 left join "dv"."practitioner_hub" h2 on h2.bk = c.key_2;
@@ -247,6 +396,35 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see which waiting references have arrived: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner (2)]
+update "sys".waiting_references w set resolved_runid = %(runid)s
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."patient_hub" h where h.bk = w.missing_bk)
+    or w.hub = %(hub_2)s and (select true from "dv"."practitioner_hub" h where h.bk = w.missing_bk)
+    or (select true from "sor_his"."patient_hstage" s where s._id = w.row_id and s._active and s._valid) is null);
+
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [patient_hstage -> PatientPractitioner (2)]
+create temporary table pyelt_touched_5 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_his"."patient_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_his"."patient_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
 -- collect the rows of patient_hstage -> PatientPractitioner (2)
 savepoint mapping;
 
@@ -261,6 +439,7 @@ from (
     from "sor_his"."patient_hstage" s
     where s._active
       and s._valid
+      and s._id in (select _touched from pyelt_touched_5)
 ) c
 left join "dv"."patient_hub" h1 on h1.bk = c.key_1
 left join "dv"."practitioner_hub" h2 on h2.bk = c.key_2;
@@ -326,9 +505,11 @@ from "pyelt_link_rows_3" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1)
 where r.usable and r.keyed and m.bk is not null
 on conflict do nothing;
 
--- remember what the mapping looks like  [care_track_hstage -> CareTrackClinic]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [care_track_hstage -> CareTrackClinic]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
 -- look for empty tables
 select 0, not exists (select from "dv"."care_track_practitioner_link");
@@ -345,13 +526,6 @@ from (
 where not exists (select from "dv"."care_track_practitioner_link" l where l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub")
 order by "fk_care_track_hub", "fk_practitioner_hub", type
 on conflict do nothing;
-
--- resolve references that wait no longer: dv.care_track_practitioner_link  [care_track_hstage -> CareTrackPractitioner]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_2" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
 
 -- let links wait for keys that are missing: dv.care_track_practitioner_link  [care_track_hstage -> CareTrackPractitioner]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
@@ -370,14 +544,16 @@ with given as (
     union all
     select touched._id, false, false, touched.gone, null, null, null
     from (
-    select _id, false as gone from "dv"."care_track_practitioner_link" where _source_system = %(pipe)s
-    union all
-    select _id, false from "dv"."care_track_practitioner_sat_status" where _source_system = %(pipe)s and _active
-    union all
-    select l._id, true as gone from (select (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2, null::text as type from "sor_his"."care_track_hstage" s where not s._active and s._finish_runid is distinct from s._runid) k
+    select l._id, k.gone as gone from "pyelt_link_keys_2" k
     join "dv"."care_track_hub" h1 on h1.bk = k.key_1
     join "dv"."practitioner_hub" h2 on h2.bk = k.key_2
     join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = h1._id and l."fk_practitioner_hub" = h2._id
+    union all
+    select l._id, false from "pyelt_link_keys_2" k
+    join "dv"."care_track_hub" h on h.bk = k.key_1
+    join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = h._id
+    where l._source_system = %(pipe)s
+       or exists (select from "dv"."care_track_practitioner_sat_status" st where st._id = l._id and st._source_system = %(pipe)s and st._active)
     ) touched
 ), judged as (
     select l._id, l."fk_care_track_hub", l.type,
@@ -424,9 +600,11 @@ left join lateral (
 ) last on true
 where c.current = (%(word)s = 'active') and coalesce(last.record_status, 'active') <> %(word)s;
 
--- remember what the mapping looks like  [care_track_hstage -> CareTrackPractitioner]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [care_track_hstage -> CareTrackPractitioner]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
 -- look for empty tables
 select 0, not exists (select from "dv"."patient_care_track_link")
@@ -445,13 +623,6 @@ from (
 where not exists (select from "dv"."patient_care_track_link" l where l."fk_patient_hub" = r."fk_patient_hub" and l."fk_care_track_hub" = r."fk_care_track_hub")
 order by "fk_patient_hub", "fk_care_track_hub", type
 on conflict do nothing;
-
--- resolve references that wait no longer: dv.patient_care_track_link  [care_track_hstage -> PatientCareTrack]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_1" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
 
 -- let links wait for keys that are missing: dv.patient_care_track_link  [care_track_hstage -> PatientCareTrack]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
@@ -478,7 +649,8 @@ left join "dv"."patient_care_track_sat" as a
     on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."referred_by" is distinct from c."referred_by"
-        or a."referred_on" is distinct from c."referred_on" end;
+        or a."referred_on" is distinct from c."referred_on" end
+order by 1;
 
 -- close changed rows: dv.patient_care_track_sat  [care_track_hstage -> PatientCareTrack]
 update "dv"."patient_care_track_sat" as a
@@ -493,9 +665,11 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
     case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."referred_by", c."referred_on"
 from "pyelt_changes_dv_patient_care_track_sat" as c;
 
--- remember what the mapping looks like  [care_track_hstage -> PatientCareTrack]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [care_track_hstage -> PatientCareTrack]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
 -- look for empty tables
 select 0, not exists (select from "dv"."patient_practitioner_link");
@@ -515,20 +689,6 @@ where not exists (select from "dv"."patient_practitioner_link" l where l."fk_pat
 order by "fk_patient_hub", "fk_practitioner_hub", type
 on conflict do nothing;
 
--- resolve references that wait no longer: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_4" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
-
--- resolve references that wait no longer: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner (2)]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_5" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
-
 -- let links wait for keys that are missing: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner (2)]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s
@@ -536,13 +696,17 @@ from "pyelt_link_rows_5" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1)
 where r.usable and r.keyed and m.bk is not null
 on conflict do nothing;
 
--- remember what the mapping looks like  [patient_hstage -> PatientPractitioner]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [patient_hstage -> PatientPractitioner]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
--- remember what the mapping looks like  [patient_hstage -> PatientPractitioner (2)]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [patient_hstage -> PatientPractitioner (2)]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
 -- see what is new  [Patient view -> PatientHousehold]
 select state.fingerprint, state.key_fingerprint,
@@ -617,10 +781,6 @@ select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)
 from "pyelt_link_rows_6" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
 where r.usable and r.keyed and m.bk is not null
 on conflict do nothing;
-
--- remember what the mapping looks like  [Patient view -> PatientHousehold]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
 
 -- see whether validations were changed  [validations of dv.care_track_sat]
 select fingerprint from "sys".mapping_states

@@ -111,8 +111,8 @@ where s._active
 insert into "dv"."analyte_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select _key, 'analyte'::text as type
-    from pyelt_rows_1 where _key is not null) as k
+    select r._key, 'analyte'::text as type
+    from pyelt_rows_1 as r where true) as k
 where not exists (select from "dv"."analyte_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -121,8 +121,8 @@ on conflict do nothing;
 insert into "dv"."lab_order_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select _key, 'lab_order'::text as type
-    from pyelt_rows_2 where _key is not null) as k
+    select r._key, 'lab_order'::text as type
+    from pyelt_rows_2 as r where true) as k
 where not exists (select from "dv"."lab_order_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;

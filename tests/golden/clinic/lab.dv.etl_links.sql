@@ -18,6 +18,35 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see which waiting references have arrived: dv.lab_order_patient_link  [lab_order_hstage -> LabOrderPatient]
+update "sys".waiting_references w set resolved_runid = %(runid)s
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."lab_order_hub" h where h.bk = w.missing_bk)
+    or w.hub = %(hub_2)s and (select true from "dv"."patient_hub" h where h.bk = w.missing_bk)
+    or (select true from "sor_lab"."lab_order_hstage" s where s._id = w.row_id and s._active and s._valid) is null);
+
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [lab_order_hstage -> LabOrderPatient]
+create temporary table pyelt_touched_1 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_lab"."lab_order_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_lab"."lab_order_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
 -- collect the rows of lab_order_hstage -> LabOrderPatient
 savepoint mapping;
 
@@ -32,6 +61,7 @@ from (
     from "sor_lab"."lab_order_hstage" s
     where s._active
       and s._valid
+      and s._id in (select _touched from pyelt_touched_1)
 ) c
 left join "dv"."lab_order_hub" h1 on h1.bk = c.key_1
 left join "dv"."patient_hub" h2 on h2.bk = c.key_2;
@@ -63,6 +93,63 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see which waiting references have arrived: dv.lab_result_link  [result_hstage -> LabResult]
+update "sys".waiting_references w set resolved_runid = %(runid)s
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."lab_order_hub" h where h.bk = w.missing_bk)
+    or w.hub = %(hub_2)s and (select true from "dv"."analyte_hub" h where h.bk = w.missing_bk)
+    or (select true from "sor_lab"."result_hstage" s where s._id = w.row_id and s._active and s._valid) is null);
+
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [result_hstage -> LabResult]
+create temporary table pyelt_touched_2 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_lab"."result_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_lab"."result_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
+-- make room for the keys of changed rows  [result_hstage -> LabResult]
+create temporary table "pyelt_link_keys_2" (look_1 text, look_2 text, key_1 text, key_2 text, type text, gone boolean) on commit drop;
+
+-- collect the keys of result_hstage -> LabResult
+savepoint mapping;
+
+-- collect the keys of changed rows  [result_hstage -> LabResult]
+insert into "pyelt_link_keys_2"
+with recursive later as (
+    select changed._id, changed._runid, changed._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id) as stood, changed."order_number", changed."analyte_code"
+    from "sor_lab"."result_hstage" changed
+    where changed._id in (select _touched from pyelt_touched_2)
+      and (changed._active or changed._finish_runid is distinct from changed._runid)
+    union
+    select before._id, before._runid, before._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."order_number", before."analyte_code"
+    from later join "sor_lab"."result_hstage" before on before._finish_runid = later._runid and before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code"
+    where not later.stood and before._runid < before._finish_runid
+)
+select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active
+from "sor_lab"."result_hstage" s
+where s._id in (select _id from later);
+
+release savepoint mapping;
+
 -- collect the rows of result_hstage -> LabResult
 savepoint mapping;
 
@@ -76,6 +163,7 @@ from (
     select s._id as row_id, s._active and s._valid as usable, s._runid as run_number, null::bigint as preference, row_number() over (order by s."order_number" collate "C", s."analyte_code" collate "C") as place, case when s._active and s._valid then (value)::numeric end as _value_1, case when s._active and s._valid then (changed_at)::timestamp end as _value_2, (order_number)::text as key_1, (analyte_code)::text as key_2
     from "sor_lab"."result_hstage" s
     where s._active
+      and ((order_number)::text, (analyte_code)::text) in (select look_1, look_2 from "pyelt_link_keys_2" k)
 ) c
 left join "dv"."lab_order_hub" h1 on h1.bk = c.key_1
 left join "dv"."analyte_hub" h2 on h2.bk = c.key_2;
@@ -95,7 +183,9 @@ with recursive later as (
         union all
         select null::bigint where false)
     union
-    select before._id, before._runid, before._valid, before."order_number", before."analyte_code"
+    select before._id, before._runid, before._valid and not exists (
+        select from "sys".rejected_rows x
+        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."order_number", before."analyte_code"
     from later join "sor_lab"."result_hstage" before on before._finish_runid = later._runid and before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code"
     where not later.stood and before._runid < before._finish_runid
 )
@@ -126,7 +216,7 @@ select 0, not exists (select from "dv"."lab_order_patient_link");
 insert into "dv"."lab_order_patient_link" (_runid, _source_system, _insert_date, "fk_lab_order_hub", "fk_patient_hub", type)
 select %(runid)s, %(pipe)s, %(load_time)s, "fk_lab_order_hub", "fk_patient_hub", type
 from (
-    select distinct "fk_lab_order_hub", "fk_patient_hub", type
+    select "fk_lab_order_hub", "fk_patient_hub", type
     from (
     select "fk_lab_order_hub", "fk_patient_hub", null::text as type from "pyelt_link_rows_1" where usable and "fk_lab_order_hub" is not null and "fk_patient_hub" is not null
     ) found
@@ -135,13 +225,6 @@ where not exists (select from "dv"."lab_order_patient_link" l where l."fk_lab_or
 order by "fk_lab_order_hub", "fk_patient_hub", type
 on conflict do nothing;
 
--- resolve references that wait no longer: dv.lab_order_patient_link  [lab_order_hstage -> LabOrderPatient]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_1" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
-
 -- let links wait for keys that are missing: dv.lab_order_patient_link  [lab_order_hstage -> LabOrderPatient]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s
@@ -149,9 +232,11 @@ from "pyelt_link_rows_1" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1)
 where r.usable and r.keyed and m.bk is not null
 on conflict do nothing;
 
--- remember what the mapping looks like  [lab_order_hstage -> LabOrderPatient]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [lab_order_hstage -> LabOrderPatient]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;
 
 -- look for empty tables
 select 0, not exists (select from "dv"."lab_result_link")
@@ -170,13 +255,6 @@ from (
 where not exists (select from "dv"."lab_result_link" l where l."fk_lab_order_hub" = r."fk_lab_order_hub" and l."fk_analyte_hub" = r."fk_analyte_hub")
 order by "fk_lab_order_hub", "fk_analyte_hub", type
 on conflict do nothing;
-
--- resolve references that wait no longer: dv.lab_result_link  [result_hstage -> LabResult]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_2" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
 
 -- let links wait for keys that are missing: dv.lab_result_link  [result_hstage -> LabResult]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
@@ -203,7 +281,8 @@ left join "dv"."lab_result_sat" as a
     on a._id = c._id and a._source_system = %(pipe)s and a._active
 where case when a._id is null then true
     else a."value" is distinct from c."value"
-        or a."reported_at" is distinct from c."reported_at" end;
+        or a."reported_at" is distinct from c."reported_at" end
+order by 1;
 
 -- close changed rows: dv.lab_result_sat  [result_hstage -> LabResult]
 update "dv"."lab_result_sat" as a
@@ -228,11 +307,7 @@ with given as (
     union all
     select touched._id, false, false, touched.gone, null, null, null
     from (
-    select _id, false as gone from "dv"."lab_result_link" where _source_system = %(pipe)s
-    union all
-    select _id, false from "dv"."lab_result_sat_status" where _source_system = %(pipe)s and _active
-    union all
-    select l._id, true as gone from (select (order_number)::text as key_1, (analyte_code)::text as key_2, null::text as type from "sor_lab"."result_hstage" s where not s._active and s._finish_runid is distinct from s._runid) k
+    select l._id, k.gone as gone from "pyelt_link_keys_2" k
     join "dv"."lab_order_hub" h1 on h1.bk = k.key_1
     join "dv"."analyte_hub" h2 on h2.bk = k.key_2
     join "dv"."lab_result_link" l on l."fk_lab_order_hub" = h1._id and l."fk_analyte_hub" = h2._id
@@ -280,6 +355,8 @@ left join lateral (
 ) last on true
 where c.current = (%(word)s = 'active') and coalesce(last.record_status, 'active') <> %(word)s;
 
--- remember what the mapping looks like  [result_hstage -> LabResult]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [result_hstage -> LabResult]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;

@@ -18,20 +18,38 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
--- collect the codes that staging has now: valset.valueset  [lab_order_hstage -> Valueset]
+-- look for changed rows  [lab_order_hstage -> Valueset]
+select exists (
+select _id from "sor_lab"."lab_order_hstage" where _runid = any(%(runids)s::numeric[])
+union
+select _id from "sor_lab"."lab_order_hstage" where _finish_runid = any(%(runids)s::numeric[])
+union
+select row_id from "sys".journal
+where schemaname = %(schema)s and tablename = %(table)s
+    and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+union
+select row_id from "sys".rejected_rows
+where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null);
+
+-- collect codes
+savepoint mapping;
+
+-- collect codes: valset.valueset  [lab_order_hstage -> Valueset]
 create temporary table pg_temp."codes_valset_valueset" on commit drop as
 with source as (
     select ('priority')::text as "valueset_naam",
         (priority)::text as "code",
         (initcap(priority))::text as "omschrijving",
         0 as _mapping,
-        array[s."order_number"]::text[] as _place
+        array[s."order_number" collate "C"]::text[] as _place
     from "sor_lab"."lab_order_hstage" s
     where s._active
   and s._valid)
 select "valueset_naam", "code", "omschrijving", _mapping, min(_place) as _place, count(*) as _rows
 from (select "valueset_naam", "code", "omschrijving", _mapping, _place from source) as s
 group by "valueset_naam", "code", "omschrijving", _mapping;
+
+release savepoint mapping;
 
 -- count rows without a code, and codes with differing rows
 select coalesce((select sum(_rows) from pg_temp."codes_valset_valueset" where not ("valueset_naam" is not null and "code" is not null)), 0)::bigint,
@@ -45,14 +63,14 @@ where r."valueset_naam" is null or r."code" is null or exists (
     where better."valueset_naam" = r."valueset_naam" and better."code" = r."code"
       and (better._mapping, better._place, jsonb_build_array(better."omschrijving"::text)) < (r._mapping, r._place, jsonb_build_array(r."omschrijving"::text)));
 
--- close changed codes: valset.valueset
+-- close changed codes: valset.valueset  [lab_order_hstage -> Valueset]
 update "valset"."valueset" t
 set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
 from pg_temp."codes_valset_valueset" r
 where t."valueset_naam" = r."valueset_naam" and t."code" = r."code" and t._active and t._source_system = %(pipe)s
   and (t."omschrijving" is distinct from r."omschrijving");
 
--- add new and changed codes: valset.valueset
+-- add new and changed codes: valset.valueset  [lab_order_hstage -> Valueset]
 insert into "valset"."valueset"
     (_runid, _source_system, _insert_date, _active, _revision, _valid, "valueset_naam", "code", "omschrijving")
 select %(runid)s, %(pipe)s, %(load_time)s, true,
@@ -66,6 +84,8 @@ order by r."valueset_naam", r."code";
 -- drop the collected codes
 drop table pg_temp."codes_valset_valueset";
 
--- remember what the mapping looks like  [lab_order_hstage -> Valueset]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [lab_order_hstage -> Valueset]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;

@@ -118,6 +118,9 @@ where changed._key is not null;
 
 release savepoint mapping;
 
+-- gather statistics of changed keys
+analyze pyelt_keys_2;
+
 -- collect rows of invoice_hstage -> Patient
 savepoint mapping;
 
@@ -130,9 +133,9 @@ select s._id as _row,
     (insurer)::text as _value_2,
     (policy_number)::text as _value_3
 from "sor_billing"."invoice_hstage" s
+join (select _key as pyelt_key from pyelt_keys_2) as pyelt_keys on pyelt_keys.pyelt_key = (patient_number)::text
 where s._active
-  and s._valid
-  and (patient_number)::text in (select _key from pyelt_keys_2);
+  and s._valid;
 
 release savepoint mapping;
 
@@ -142,6 +145,9 @@ from "sor_billing"."invoice_hstage" s
 where s._active
   and s._valid
   and s._id in (select _touched from pyelt_touched_2);
+
+-- see whether keys have several rows  [invoice_hstage -> Patient]
+select exists (select from pyelt_rows_2 where _rank > 1 and _key is not null);
 
 -- count keys whose rows differ  [invoice_hstage -> Patient]
 select count(distinct r._key)
@@ -153,8 +159,8 @@ where r._rank > 1 and (r._value_1::text is distinct from w._value_1::text or r._
 insert into "dv"."invoice_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select _key, 'invoice'::text as type
-    from pyelt_rows_1 where _key is not null) as k
+    select r._key, 'invoice'::text as type
+    from pyelt_rows_1 as r where true) as k
 where not exists (select from "dv"."invoice_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -163,8 +169,8 @@ on conflict do nothing;
 insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    select distinct _key, 'patient'::text as type
-    from pyelt_rows_2 where _key is not null) as k
+    select r._key, 'patient'::text as type
+    from pyelt_rows_2 as r where r._rank = 1 and r._key is not null) as k
 where not exists (select from "dv"."patient_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
@@ -241,7 +247,7 @@ create temporary table pyelt_keyed_2 on commit drop as
 select h._id, r.*
 from pyelt_rows_2 as r
 join "dv"."patient_hub" as h on h.bk = r._key
-where r._rank = 1;
+where r._rank = 1 and r._key is not null;
 
 -- compare with the active rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_insurance" on commit drop as

@@ -18,6 +18,35 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see which waiting references have arrived: dv.invoice_patient_link  [invoice_hstage -> InvoicePatient]
+update "sys".waiting_references w set resolved_runid = %(runid)s
+where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
+  and (w.hub = %(hub_1)s and (select true from "dv"."invoice_hub" h where h.bk = w.missing_bk)
+    or w.hub = %(hub_2)s and (select true from "dv"."patient_hub" h where h.bk = w.missing_bk)
+    or (select true from "sor_billing"."invoice_hstage" s where s._id = w.row_id and s._active and s._valid) is null);
+
+-- look up keys by index
+set local random_page_cost = 1.1;
+
+-- collect changed rows  [invoice_hstage -> InvoicePatient]
+create temporary table pyelt_touched_1 on commit drop as
+select changed._id as _touched
+from (
+    select _id from "sor_billing"."invoice_hstage" where _runid = any(%(runids)s::numeric[])
+    union
+    select _id from "sor_billing"."invoice_hstage" where _finish_runid = any(%(runids)s::numeric[])
+    union
+    select row_id from "sys".journal
+    where schemaname = %(schema)s and tablename = %(table)s
+        and runid = any(%(runids)s::numeric[]) and before ? '_valid'
+    union
+    select row_id from "sys".rejected_rows
+    where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null
+    union
+    select row_id from "sys".waiting_references
+    where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
+) as changed;
+
 -- collect the rows of invoice_hstage -> InvoicePatient
 savepoint mapping;
 
@@ -32,6 +61,7 @@ from (
     from "sor_billing"."invoice_hstage" s
     where s._active
       and s._valid
+      and s._id in (select _touched from pyelt_touched_1)
 ) c
 left join "dv"."invoice_hub" h1 on h1.bk = c.key_1
 left join "dv"."patient_hub" h2 on h2.bk = c.key_2;
@@ -50,7 +80,7 @@ select 0, not exists (select from "dv"."invoice_patient_link");
 insert into "dv"."invoice_patient_link" (_runid, _source_system, _insert_date, "fk_invoice_hub", "fk_patient_hub", type)
 select %(runid)s, %(pipe)s, %(load_time)s, "fk_invoice_hub", "fk_patient_hub", type
 from (
-    select distinct "fk_invoice_hub", "fk_patient_hub", type
+    select "fk_invoice_hub", "fk_patient_hub", type
     from (
     select "fk_invoice_hub", "fk_patient_hub", null::text as type from "pyelt_link_rows_1" where usable and "fk_invoice_hub" is not null and "fk_patient_hub" is not null
     ) found
@@ -59,13 +89,6 @@ where not exists (select from "dv"."invoice_patient_link" l where l."fk_invoice_
 order by "fk_invoice_hub", "fk_patient_hub", type
 on conflict do nothing;
 
--- resolve references that wait no longer: dv.invoice_patient_link  [invoice_hstage -> InvoicePatient]
-update "sys".waiting_references w set resolved_runid = %(runid)s
-where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and not exists (
-    select from "pyelt_link_rows_1" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1), (%(hub_2)s, %(role_2)s, r.missing_2)) m (hub, role, bk)
-    where r.usable and r.keyed and m.bk = w.missing_bk and m.role = w.role and r.row_id = w.row_id);
-
 -- let links wait for keys that are missing: dv.invoice_patient_link  [invoice_hstage -> InvoicePatient]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s
@@ -73,6 +96,8 @@ from "pyelt_link_rows_1" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1)
 where r.usable and r.keyed and m.bk is not null
 on conflict do nothing;
 
--- remember what the mapping looks like  [invoice_hstage -> InvoicePatient]
-insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s);
+-- remember what was looked at  [invoice_hstage -> InvoicePatient]
+insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing;

@@ -81,7 +81,7 @@ create schema if not exists "dm";
 -- make dm.dim_patient
 savepoint mapping;
 
--- create table dm.dim_patient: dm.dim_patient
+-- create table: dm.dim_patient
 create table "dm"."dim_patient" as
 -- materialized: table
 -- description: One row per patient, as the vault's view shows it, with whether the hospital still has the patient.
@@ -98,7 +98,7 @@ select
 from dv.patient_view p
 with no data;
 
--- describe dm.dim_patient: dm.dim_patient
+-- describe table: dm.dim_patient
 comment on table "dm"."dim_patient" is 'One row per patient, as the vault''s view shows it, with whether the hospital still has the patient. [pyelt:c78b777ca9b14a3a]';
 
 release savepoint mapping;
@@ -106,7 +106,7 @@ release savepoint mapping;
 -- make dm.fact_lab_result
 savepoint mapping;
 
--- create table dm.fact_lab_result: dm.fact_lab_result
+-- create table: dm.fact_lab_result
 create table "dm"."fact_lab_result" as
 -- materialized: incremental
 -- unique_key: order_number, analyte_code
@@ -127,12 +127,12 @@ left join dm.dim_patient d on d.patient_id = o.fk_patient_hub
 with no data;
 
 -- add the run's column: dm.fact_lab_result
-alter table "dm"."fact_lab_result" add column _runid numeric;
+alter table "dm"."fact_lab_result" add column if not exists _runid numeric;
 
 -- create index fact_lab_result_order_number_analyte_code_key: dm.fact_lab_result
 create unique index "fact_lab_result_order_number_analyte_code_key" on "dm"."fact_lab_result" ("order_number", "analyte_code");
 
--- describe dm.fact_lab_result: dm.fact_lab_result
+-- describe table: dm.fact_lab_result
 comment on table "dm"."fact_lab_result" is 'One row per result that is a number, with the patient whose order it belongs to. [pyelt:e2586e525154e24b]';
 
 release savepoint mapping;
@@ -140,7 +140,7 @@ release savepoint mapping;
 -- make dm.turnover
 savepoint mapping;
 
--- create view dm.turnover: dm.turnover
+-- create view: dm.turnover
 create or replace view "dm"."turnover" as
 -- materialized: view
 -- description: What was invoiced and what was paid of it, per insurer and month.
@@ -156,7 +156,7 @@ join dm.dim_patient d on d.patient_id = l.fk_patient_hub
 where i.record_status = 'active'
 group by d.insurer, to_char(i.default_invoice_date, 'YYYY-MM');
 
--- describe view dm.turnover: dm.turnover
+-- describe view: dm.turnover
 comment on view "dm"."turnover" is 'What was invoiced and what was paid of it, per insurer and month. [pyelt:b9f55007d0b5c91a]';
 
 release savepoint mapping;

@@ -62,7 +62,7 @@ truncate "dm"."dim_patient";
 
 release savepoint mapping;
 
--- look up keys and indexes of dm.dim_patient
+-- look up keys and indexes: dm.dim_patient
 with t as (
     select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = %(schema)s and c.relname = %(table)s)
