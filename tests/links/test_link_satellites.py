@@ -54,7 +54,9 @@ def test_the_link_stage_done_twice_in_one_run_keeps_the_same_values(warehouse: D
 
 def test_of_several_rows_of_one_link_the_preferred_one_gives_the_values(warehouse: Database, tmp_path: Path) -> None:
     clinic = clinic_with(warehouse, tmp_path, prefer="day desc nulls last")
-    clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;D1;;2026-01-05;old 2;P1;D1;;2026-01-06;new 3;P1;D1;;2026-01-06;third")
+    clinic.deliver(
+        DAY_1, **PEOPLE, his_visits="1;P1;D1;;2026-01-05;old 2;P1;D1;;2026-01-06;new 3;P1;D1;;2026-01-06;third"
+    )
     clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1;;2026-01-05;old 3;P1;D1;;2026-01-06;third")
 
     assert clinic.rows(ROWS) == [

@@ -90,6 +90,7 @@ create table if not exists {s}.journal (
     schemaname text not null, tablename text not null, row_id bigint not null, before jsonb not null);
 create index if not exists journal_run on {s}.journal (runid, stage);
 create index if not exists journal_table on {s}.journal (schemaname, tablename, runid);
+create index if not exists journal_row on {s}.journal (schemaname, tablename, row_id);
 
 -- Staging rows that one mapping cannot use (a cast that fails); freed_runid says which run could use them again.
 create table if not exists {s}.rejected_rows (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyelt_provider.identifiers import opaque, quote, text_literal
+from pyelt_provider.identifiers import opaque, quote, quote_all, text_literal
 from pyelt_provider.model.domain import Link
+from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.casts import key_expression
 from pyelt_provider.statements.expressions import identifies
-from pyelt_provider.statements.link_rows import LinkWork, conditions, hub_joins, relation, resolved_columns
+from pyelt_provider.statements.link_rows import LinkWork, conditions, hub_joins, relation, resolved_columns, usable
 from pyelt_provider.statements.step import Count, Statement
 
 
@@ -83,50 +84,74 @@ def create_keys(group: LinkGroup) -> Statement:
 
 
 def _stood(stage: Stage, row: str) -> str:
-    """The condition that a staging row gave the vault something: neither a validation nor the mapping rejected it."""
-    return f"""{row}._valid and not exists (
-        select from {quote(stage.pipeline.sys_schema)}.rejected_rows x
-        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = {row}._id)"""
+    """The condition that a staging row gave the vault something while it was active.
+
+    It did unless it was rejected all the time: by a validation (a verdict that came later is in the journal), or by this
+    mapping (and not freed before it was closed).
+    """
+    sys = quote(stage.pipeline.sys_schema)
+    return f"""({row}._valid or exists (
+            select from {sys}.journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = {row}._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from {sys}.rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = {row}._id
+              and (x.freed_runid is null or x.freed_runid >= {row}._finish_runid))"""
 
 
-def _parameters(stage: Stage, work: LinkWork) -> dict[str, object]:
-    return {"pipe": stage.pipe_name, "mapping": work.name}
+def _row_parameters(stage: Stage, work: LinkWork, staging: StagingTable) -> dict[str, object]:
+    return {
+        "pipe": stage.pipe_name,
+        "mapping": work.name,
+        "schema": staging.schema,
+        "table": staging.name,
+        "runids": [] if work.full else list(work.delta.runids),
+    }
+
+
+def _before(stage: Stage, staging: StagingTable) -> str:
+    """The second half of a recursion: steps from a row that never stood to the one that it replaced."""
+    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in staging.key)
+    return f"""select before._id, before._runid, {_stood(stage, "before")}, {quote_all(staging.key, "before")}
+    from later
+    join {staging.table.sql} before
+        on {same_key} and not before._active and before._finish_runid = later._runid
+    where not later.stood and before._runid < before._finish_runid"""
 
 
 def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect the keys of the mapping's changed rows, the closed ones included.
 
-    Where a changed row was rejected, the row that stood before it says what the vault has of it. With `excluded`, rows
-    whose keys cannot be evaluated stay out, behind a fence.
+    Where a changed row gave the vault nothing so far, the row that stood before it says what the vault has. With
+    `excluded`, rows whose keys cannot be evaluated stay out, behind a fence.
     """
-    assert work.staging is not None
-    table, key = work.staging.table.sql, work.staging.key
-    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in key)
-    before_key = ", ".join(f"before.{quote(column)}" for column in key)
-    changed_key = ", ".join(f"changed.{quote(column)}" for column in key)
+    staging = work.staging
+    assert staging is not None
     looks = ", ".join(f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(work), 1))
     source = work.entity.relation
     if excluded:
         join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
         source = f"""(
-        select s.* from {table} s
+        select s.* from {staging.table.sql} s
         where not exists (select from {work.entity.rejected}_keys x where x._row = s._id)
         offset 0) s{join}"""
     return Statement(
         label="collect the keys of changed rows",
         mapping=work.name,
-        parameters=_parameters(stage, work),
+        parameters=_row_parameters(stage, work, staging),
         sql=f"""
 insert into {group.keys}
 with recursive later as (
-    select changed._id, changed._runid, {_stood(stage, "changed")} as stood, {changed_key}
-    from {table} changed
+    select changed._id, changed._runid,
+        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else {_stood(stage, "changed")} end
+            as stood,
+        {quote_all(staging.key, "changed")}
+    from {staging.table.sql} changed
     where changed._id in (select _touched from {work.touched})
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    select before._id, before._runid, {_stood(stage, "before")}, {before_key}
-    from later join {table} before on before._finish_runid = later._runid and {same_key}
-    where not later.stood and before._runid < before._finish_runid
+    {_before(stage, staging)}
 )
 select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
 from {source}
@@ -136,15 +161,11 @@ from {source}
 
 
 def collect_history(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
-    """Collect every active row of a mapping that gives a touched link (or driving key); all of them when full.
-
-    Rejected rows are there too, as not usable: they give no new link, and do not end the one that they gave.
-    """
+    """Collect every usable row of a mapping that gives a touched link (or driving key); all of them when full."""
     looks = group.lookups(work)
     look_list = ", ".join(f"look_{number}" for number, _ in enumerate(looks, 1))
     of_type = f" where k.type = {link_type(work)}" if work.mapping.type is not None else ""
     narrowed = () if group.full else (f"({', '.join(looks)}) in (select {look_list} from {group.keys} k{of_type})",)
-    active = ("s._active",) if work.staging is not None else ()
     return Statement(
         label="look up the references of all rows with changed keys",
         mapping=work.name,
@@ -152,12 +173,12 @@ def collect_history(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded:
         count=Count.READ,
         sql=f"""
 create temporary table {work.rows} on commit drop as
-select {work.row_id} as row_id, c.usable, c.run_number, c.preference, c.place{_values(work, "c.")},
+select {work.row_id} as row_id, true as usable, c.run_number, c.preference, c.place{_values(work, "c.")},
     {resolved_columns(group.link)}
 from (
     select {_history_columns(group, work)}, {work.key_columns}
     from {relation(work, excluded=excluded)}
-    {conditions(work.source, *active, *narrowed)}
+    {conditions(work.source, *usable(work), *narrowed)}
 ) c
 {hub_joins(stage, group.link)}
 """,
@@ -165,41 +186,37 @@ from (
 
 
 def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
-    """Add the rows that rejected active rows replaced: what the vault has of them stays as it was.
+    """Add what rejected active rows, or the rows that they replaced, gave the vault: that stays as it was.
 
-    With `excluded` also for the rows that this mapping rejects, which are added themselves too.
+    Such a row is not usable: it gives no new link, and its own does not end. With `excluded` also for the rows that
+    this mapping rejects in this run.
     """
-    assert work.staging is not None
-    table, key = work.staging.table.sql, work.staging.key
-    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in key)
-    before_key = ", ".join(f"before.{quote(column)}" for column in key)
-    refused_key = ", ".join(f"refused.{quote(column)}" for column in key)
-    rejected = f"select _row from {work.entity.rejected}" if excluded else "select null::bigint where false"
+    staging = work.staging
+    assert staging is not None
+    rejected = f"\n        union\n        select _row from {work.entity.rejected}" if excluded else ""
     return Statement(
         label="keep what rejected rows gave before",
         mapping=work.name,
-        parameters=_parameters(stage, work),
         table=group.link.table,
+        parameters=_row_parameters(stage, work, staging),
         sql=f"""
 insert into {work.rows} (row_id, usable, run_number, {_resolved_names(group.link)})
 with recursive later as (
-    select refused._id, refused._runid, false as stood, {refused_key}
-    from {table} refused
+    select refused._id, refused._runid,
+        refused._runid <> all(%(runids)s::numeric[]) and {_stood(stage, "refused")} as stood,
+        {quote_all(staging.key, "refused")}
+    from {staging.table.sql} refused
     where refused._id in (
-        select bad._id from {table} bad where bad._active and not bad._valid
-        union all
-        {rejected})
+        select bad._id from {staging.table.sql} bad where bad._active and not bad._valid{rejected})
     union
-    select before._id, before._runid, {_stood(stage, "before")}, {before_key}
-    from later join {table} before on before._finish_runid = later._runid and {same_key}
-    where not later.stood and before._runid < before._finish_runid
+    {_before(stage, staging)}
 )
 select {work.row_id} as row_id, false, c.run_number,
     {resolved_columns(group.link)}
 from (
     select s._id as row_id, s._runid as run_number, {work.key_columns}
     from {work.entity.relation}
-    {conditions(work.source, "s._id in (select _id from later)", f"(not s._active or s._id in ({rejected}))")}
+    {conditions(work.source, "s._id in (select _id from later where stood)")}
 ) c
 {hub_joins(stage, group.link)}
 """,
@@ -220,7 +237,7 @@ def _history_columns(group: LinkGroup, work: LinkWork) -> str:
     """Return what is known of a source row besides its keys.
 
     `place` is its rank among all by the order of the source key, `preference` that by what the user prefers; neither is
-    worked out where no two rows can meet. Values of rejected rows are not evaluated: they may be why it was rejected.
+    worked out where no two rows can meet.
     """
     preference = place = "null::bigint"
     if not group.by_staging_key(work):
@@ -228,15 +245,9 @@ def _history_columns(group: LinkGroup, work: LinkWork) -> str:
             preference = f"dense_rank() over (order by {opaque(work.mapping.prefer)})"
         if work.link.driving is not None or work.entity.fields:
             place = f"row_number() over (order by {_source_order(work)})"
-    if work.staging is None:
-        usable, run_number = "true", "null::numeric"
-    else:
-        usable, run_number = "s._active and s._valid", "s._runid"
-    values = "".join(f", case when {usable} then {field.sql} end as {field.value}" for field in work.entity.fields)
-    return (
-        f"{work.source_id}{usable} as usable, {run_number} as run_number, "
-        f"{preference} as preference, {place} as place{values}"
-    )
+    run_number = "null::numeric" if work.staging is None else "s._runid"
+    values = "".join(f", {field.sql} as {field.value}" for field in work.entity.fields)
+    return f"{work.source_id}{run_number} as run_number, {preference} as preference, {place} as place{values}"
 
 
 def _source_order(work: LinkWork) -> str:

@@ -105,15 +105,12 @@ class Collected:
 
 def relation(work: LinkWork, *, excluded: bool) -> str:
     """Return what stands behind `from`, as ``s``; `excluded` leaves out rows that cannot be evaluated, behind a fence."""
-    if not excluded:
-        return work.entity.relation
-    if work.staging is None:
-        return fenced_relation(work.entity)
-    join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
-    return f"""(
-        select s.* from {work.staging.table.sql} s
-        where s._active and not exists (select from {work.entity.rejected} x where x._row = s._id)
-        offset 0) s{join}"""
+    return fenced_relation(work.entity) if excluded else work.entity.relation
+
+
+def usable(work: LinkWork) -> tuple[str, ...]:
+    """Return the conditions by which a source row counts: staging rows that are active and were not rejected."""
+    return ("s._active", "s._valid") if work.staging is not None else ()
 
 
 def conditions(source: MappingSource, *more: str) -> str:
@@ -169,7 +166,6 @@ def resolved_columns(link: Link) -> str:
 
 def collect_rows(stage: Stage, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect the touched rows of a link without history: whether other rows give the same link does not matter."""
-    usable = ("s._active", "s._valid") if work.staging else ()
     narrowed = () if work.full else (f"s._id in (select _touched from {work.touched})",)
     return Statement(
         label="look up the references of changed rows",
@@ -183,7 +179,7 @@ select {work.row_id} as row_id, true as usable,
 from (
     select {work.source_id}{work.key_columns}
     from {relation(work, excluded=excluded)}
-    {conditions(work.source, *usable, *narrowed)}
+    {conditions(work.source, *usable(work), *narrowed)}
 ) c
 {hub_joins(stage, work.link)}
 """,

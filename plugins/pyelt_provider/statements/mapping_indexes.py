@@ -17,17 +17,18 @@ from pyelt_provider.statements.expressions import cannot_fail, identifies, witho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingIndex:
-    """An index on business key expressions over the active rows of a staging table; its name says which expressions."""
+    """An index on expressions over the active (or the closed) rows of a staging table; its name says which."""
 
     table: TableName
     name: str
     expressions: tuple[str, ...]
+    where: str = "_active"
 
     @property
     def sql(self) -> str:
         """The statement that makes the index; a literal % stands doubled."""
         keys = ", ".join(f"({key_expression(expression)})" for expression in self.expressions)
-        return f"create index {quote(self.name)} on {self.table.sql} ({keys}) where _active"
+        return f"create index {quote(self.name)} on {self.table.sql} ({keys}) where {self.where}"
 
 
 def mapping_indexes(pipeline: Pipeline, pipe: Pipe) -> tuple[MappingIndex, ...]:
@@ -35,7 +36,8 @@ def mapping_indexes(pipeline: Pipeline, pipe: Pipe) -> tuple[MappingIndex, ...]:
 
     A mapping needs one when it looks for other active rows of a changed key: it fills satellites, or its hub or link
     keeps a status. None is made where the staging key says it all (the key column, or that with literals), where a join
-    is involved, or where the expression could fail for some row: that would refuse the row in staging.
+    is involved, or where the expression could fail for some row: that would refuse the row in staging. A link that keeps
+    a status also looks for what stood before a rejected row, by the staging key of closed rows.
     PostgreSQL may refuse one that is not immutable; then the load reads the whole table instead.
     """
     entities = (_entity_index(pipeline, pipe, mapping) for mapping in pipe.entities)
@@ -61,6 +63,14 @@ def _link_index(pipeline: Pipeline, pipe: Pipe, mapping: LinkMapping) -> Iterato
     link = pipeline.links[mapping.link]
     if not mapping.fields and not link.status:
         return
+    if link.status and mapping.source.staging is not None:
+        table = pipe.table(mapping.source.staging)
+        yield MappingIndex(
+            table=table.table,
+            name=constraint_name(table.name, "closed_key"),
+            expressions=tuple(quote(column).replace("%%", "%") for column in table.key),
+            where="not _active",
+        )
     references = tuple(reference.bk for reference in mapping.references if link.driving in (None, reference.role))
     only = sum(other.link == mapping.link for other in pipe.links) == 1
     yield from _index(pipe, mapping.source.staging, mapping.source.join, references, only)
