@@ -89,7 +89,7 @@ def named(
         if name in delivered:
             raise _refused(staging, f"columns {delivered.index(name) + 1} and {place} have the same name")
         delivered.append(name)
-    wanted = dict.fromkeys((*staging.key, *staging.columns))
+    wanted = dict.fromkeys(declared)
     if not staging.columns:
         wanted |= dict.fromkeys(known)
     missing = [name for name in wanted if name not in delivered]
