@@ -216,8 +216,7 @@ def test_with_on_errors_log_one_bad_mapping_stops_no_other_and_the_run_still_fai
     project = write_project(tmp_path, on_errors="log")
     pipe = project / "pipes" / "his.yaml"
     pipe.write_text(
-        pipe.read_text()
-        + '  - {from: bed_hstage, to: Room, name: broken, bk: "bed || (select 1/0)::text"}\n'
+        pipe.read_text() + '  - {from: bed_hstage, to: Room, name: broken, bk: "bed || (select 1/0)::text"}\n'
     )
     stages = ["prepare", "ddl_dv", "his.sor.ddl_sor", "his.sor.etl_sor", "his.dv.etl_hubs", "close"]
     arguments = ["run", str(project), "--date", "2026-01-01"]
