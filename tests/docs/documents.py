@@ -65,4 +65,5 @@ def anchors(document: Path) -> set[str]:
 
 def links(document: Path) -> list[str]:
     prose = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return [target for target in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in target]
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'src="([^"]+)"', prose)
+    return [target for target in targets if "://" not in target]

@@ -98,3 +98,13 @@ def test_every_make_target_in_the_docs_is_there() -> None:
     shown = {arguments[0] for document in DOCUMENTS for arguments in commands(document, "make")}
     assert shown <= targets
     assert {"demo", "test", "clean-demo"} <= shown
+
+
+def test_every_airflow_command_in_the_docs_is_one() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    parser = get_parser()
+    shown = [arguments for document in DOCUMENTS for arguments in commands(document, "airflow")]
+    assert {tuple(arguments[:2]) for arguments in shown} >= {("tasks", "clear"), ("dags", "trigger")}
+    for arguments in shown:
+        parser.parse_args(arguments)
