@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import assert_never
 
 from pyelt_provider.command_line.run_options import add_project, read
+from pyelt_provider.model.pipeline import AssetSchedule, CronSchedule, Schedule, TimetableSchedule
 from pyelt_provider.planning.describe import describe
 from pyelt_provider.planning.plan import Condition, Plan, build_plans
 from pyelt_provider.planning.stages import Stage
@@ -31,8 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def plan_text(plan: Plan, *, details: bool = False) -> str:
     """Return a plan as a tree of pipes, layers and stages."""
-    schedule = plan.schedule if plan.schedule is not None else "no schedule: started by hand"
-    lines = [f"{plan.dag_id}  ({schedule})"]
+    lines = [f"{plan.dag_id}  ({schedule_text(plan.schedule)})"]
     groups: list[tuple[str, str]] = []
     for stage in plan.stages:
         group = (stage.pipe_name, stage.layer.value if stage.pipe else "")
@@ -50,6 +51,21 @@ def plan_text(plan: Plan, *, details: bool = False) -> str:
     last = max(i for i, line in enumerate(lines) if line.startswith("├── "))
     lines[last] = "└── " + lines[last][4:]
     return "\n".join(lines)
+
+
+def schedule_text(schedule: Schedule | None) -> str:
+    """Return when runs start, in words."""
+    match schedule:
+        case None:
+            return "no schedule: started by hand"
+        case CronSchedule(cron=cron, start_date=start):
+            return cron + (f", from {start}" if start else "")
+        case TimetableSchedule(import_path=path):
+            return f"timetable {path}"
+        case AssetSchedule(assets=assets):
+            return f"when updated: {', '.join(assets)}"
+        case _:
+            assert_never(schedule)
 
 
 def _waits_for(plan: Plan, stage: Stage) -> str:
