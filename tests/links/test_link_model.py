@@ -58,7 +58,7 @@ class Model:
         active = self.links - self.ended
         self.links |= {row.pair for row in usable.values() if row.pair}
         held = {row.pair for row in usable.values()}
-        rejected = [pair for n, row in rows.items() if row.bad for pair in (row.pair, self.stood.get(n))]
+        rejected = [self.stood.get(number) for number, row in rows.items() if row.bad]
         held |= {pair for pair in rejected if pair in active}
         if self.driving:
             held = self._one_for_each_patient(rows, held)
