@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pyelt_provider.command_line import main
 from pyelt_provider.command_line.exit_codes import ExitCode
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.demo import command as demo
+from pyelt_provider.statements.bookkeeping import create_bookkeeping
 
 ALL_TEXT = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 
@@ -108,3 +110,14 @@ def test_every_airflow_command_in_the_docs_is_one() -> None:
     assert {tuple(arguments[:2]) for arguments in shown} >= {("tasks", "clear"), ("dags", "trigger")}
     for arguments in shown:
         parser.parse_args(arguments)
+
+
+def test_every_table_and_column_of_the_bookkeeping_is_in_the_warehouse_docs() -> None:
+    text = (ROOT / "docs" / "warehouse.md").read_text(encoding="utf-8")
+    tables = re.findall(r"create table if not exists \S+\.(\w+)", create_bookkeeping("sys"))
+    assert len(tables) == 13
+    assert [table for table in tables if f"`{table}`" not in text] == []
+    columns = ("_id", "_runid", "_active", "_source_system", "_insert_date", "_finish_date", "_finish_runid",
+               "_deleted_runid", "_revision", "_valid", "_validation_msg", "_hash", "_last_runid", "_stage", "bk", "type",
+               "record_status", "valueset_naam", "code", "omschrijving", "ingangsdatum", "einddatum")  # fmt: skip
+    assert [column for column in columns if f"`{column}`" not in text] == []

@@ -136,7 +136,7 @@ def test_memory_does_not_grow_with_the_number_of_patients(tmp_path: Path, source
         return most
 
     peak(100)  # imports and caches
-    assert peak(20_000) < 2 * peak(1_000)
+    assert peak(6_000) < 2 * peak(600)
 
 
 def test_the_laboratory_answers_for_any_day(source_database: Database, tmp_path: Path) -> None:
