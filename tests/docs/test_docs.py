@@ -121,3 +121,13 @@ def test_every_table_and_column_of_the_bookkeeping_is_in_the_warehouse_docs() ->
                "_deleted_runid", "_revision", "_valid", "_validation_msg", "_hash", "_last_runid", "_stage", "bk", "type",
                "record_status", "valueset_naam", "code", "omschrijving", "ingangsdatum", "einddatum")  # fmt: skip
     assert [column for column in columns if f"`{column}`" not in text] == []
+
+
+def test_every_file_and_folder_of_the_project_that_is_named_is_there() -> None:
+    named = {
+        match[1].rstrip("/")
+        for document in DOCUMENTS
+        for match in re.finditer(r"`((?:plugins|tests|configs/clinic|docs|benchmarks)/[\w./-]+)`", document.read_text())
+    }
+    assert named
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
