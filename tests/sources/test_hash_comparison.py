@@ -14,7 +14,7 @@ from staging.deliveries import TABLE, Town
 WIDE = """
 create table patients (nr int, naam text, born date, code char(3), ok bool, "Wide 100%" text);
 insert into patients
-select n, case when n % 10 > 0 then 'naam ' || n end, date '2000-01-01' + n, 'x', n % 2 = 0, repeat(md5(n::text), 9)
+select n, case when n % 10 > 0 then 'naam ' || n end, date '2000-01-01' + n, 'x', n % 2 = 0, repeat(md5(n::text), 18)
 from generate_series(1, 10000) n"""
 
 
@@ -109,7 +109,7 @@ def test_everything_is_read_when_very_many_rows_differ(
 def test_keys_that_are_sql_are_only_values(warehouse: Database, source_database: Database, tmp_path: Path) -> None:
     source_database.execute("""
         create table "Klanten" ("Nr" text, soort int, tekst text);
-        insert into "Klanten" select 'k' || n, n % 3, repeat(md5(n::text), 10) from generate_series(1, 10000) n;
+        insert into "Klanten" select 'k' || n, n % 3, repeat(md5(n::text), 18) from generate_series(1, 10000) n;
         insert into "Klanten" values ('''); drop table "Klanten"; --', 1, 'x'), (E'\\\\'' or true --', 2, 'x')""")
     town = town_on(warehouse, tmp_path, source_database.url, source=SourceTable(name="Klanten"), key=("nr", "soort"))
     town.load()
