@@ -32,7 +32,7 @@ PATIENCE = 60_000
 """Milliseconds until a page that does not show what it should is a failure; the scheduler works beside it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo() -> Iterator[DemoStack]:
     """The demo on a data folder of its own, after the scheduler has done every run of the sample.
 
@@ -50,7 +50,7 @@ def demo() -> Iterator[DemoStack]:
             shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
