@@ -10,17 +10,22 @@ from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mapped_rows import MappedEntity
+from pyelt_provider.statements.row_collection import is_keys_only, winners
 from pyelt_provider.statements.step import Count, Program, Statement
 
 
-def insert_hub_keys(stage: Stage, run: Run, table: TableName, entities: Sequence[MappedEntity]) -> Program:
+def insert_hub_keys(
+    stage: Stage, run: Run, table: TableName, entities: Sequence[MappedEntity], *, first: bool
+) -> Program:
     """Insert the keys that are not in the hub yet, from all the mappings' rows, in the order of the keys.
 
     That order is the same for everybody, so pipes that load the same hub at the same time wait for each other at most
     one way round; a key that two of them bring is there once. Where a mapping is onto a subtype, keys that are there
-    under the type of a parent get the subtype.
+    under the type of a parent get the subtype. `first`: the hub is empty, and nobody else loads it.
     """
-    yield insert_new_keys(stage, run, table, entities)
+    yield insert_new_keys(stage, run, table, entities, first=first)
+    if first:
+        return
     pairs = tuple(dict.fromkeys(pair for entity in entities for pair in _parents(stage.pipeline, entity.hub)))
     if pairs:
         found = yield note_types(stage, run, table, entities, pairs)
@@ -46,9 +51,8 @@ def _typed_keys(pipeline: Pipeline, entities: Sequence[MappedEntity]) -> str:
     """Return a query of the distinct keys with the most specific type that a mapping gives them."""
     if len(entities) == 1:
         entity = entities[0]
-        distinct = "" if entity.has_one_row_per_key else "distinct "
-        return f"""select {distinct}_key, {text_literal(entity.hub.type)}::text as type
-    from {entity.rows} where _key is not null"""
+        return f"""select r._key, {text_literal(entity.hub.type)}::text as type
+    from {entity.rows} as r where {_once(entity)}"""
     queries = "\n        union all\n".join(
         f"        select _key, {text_literal(entity.hub.type)}::text as type, {_depth(pipeline, entity.hub)} as depth "
         f"from {entity.rows} where _key is not null"
@@ -60,7 +64,15 @@ def _typed_keys(pipeline: Pipeline, entities: Sequence[MappedEntity]) -> str:
     order by _key, depth desc, type"""
 
 
-def insert_new_keys(stage: Stage, run: Run, table: TableName, entities: Sequence[MappedEntity]) -> Statement:
+def _once(entity: MappedEntity) -> str:
+    return "r._key is not null" if is_keys_only(entity) else winners(entity)
+
+
+def insert_new_keys(
+    stage: Stage, run: Run, table: TableName, entities: Sequence[MappedEntity], *, first: bool
+) -> Statement:
+    new = "" if first else f"\nwhere not exists (select from {table.sql} as h where h.bk = k._key)"
+    at_once = "" if first else "\norder by k._key\non conflict do nothing"
     return Statement(
         label="insert new keys",
         mapping=", ".join(entity.name for entity in entities),
@@ -71,10 +83,7 @@ def insert_new_keys(stage: Stage, run: Run, table: TableName, entities: Sequence
 insert into {table.sql} (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
 from (
-    {_typed_keys(stage.pipeline, entities)}) as k
-where not exists (select from {table.sql} as h where h.bk = k._key)
-order by k._key
-on conflict do nothing
+    {_typed_keys(stage.pipeline, entities)}) as k{new}{at_once}
 """,
     )
 
@@ -89,8 +98,9 @@ def insert_numbered_keys(stage: Stage, run: Run, entity: MappedEntity) -> Statem
         parameters={"runid": run.number, "pipe": stage.pipe_name, "load_time": run.load_time, "type": entity.hub.type},
         sql=f"""
 insert into {entity.hub.table.sql} (_id, _runid, _source_system, _insert_date, type, bk)
-select _id, %(runid)s, %(pipe)s, %(load_time)s, %(type)s, _key
-from {entity.rows}
+select r._id, %(runid)s, %(pipe)s, %(load_time)s, %(type)s, r._key
+from {entity.rows} as r
+where {winners(entity)}
 """,
     )
 

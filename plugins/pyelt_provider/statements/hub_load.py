@@ -36,6 +36,8 @@ class Progress:
     """The number of collected rows by mapping."""
     isolated: set[int] = field(default_factory=set)
     """Mappings that have rejected rows."""
+    filled: set[TableName] = field(default_factory=set)
+    """Hubs that got their keys in this stage."""
     keyed: set[int] = field(default_factory=set)
     """Mappings whose keys are in their hub."""
     loaded: set[tuple[int, TableName]] = field(default_factory=set)
@@ -50,20 +52,18 @@ class Progress:
         satellites = {(group.number, satellite.table) for satellite in _satellites(group)}
         return self.is_keyed(group) and group.number in self.linked and satellites <= self.loaded
 
+    def has_rows(self, works: tuple[Work, ...]) -> bool:
+        return any(self.rows[work.entity.number] for work in works)
+
     def is_keyed(self, group: Group) -> bool:
         return all(work.entity.number in self.keyed for work in group.works)
 
     def is_numbered(self, group: Group, entity: MappedEntity) -> bool:
-        """True when the rows can get their hub ids at once: an empty hub that one mapping fills, a row for each key."""
+        """True when the rows can get their hub ids at once: the hub is empty, and one mapping fills it."""
         table = entity.hub.table
         others = [work for work in self.works.values() if work.entity.hub.table == table]
         return (
-            group.full
-            and len(others) == 1
-            and table in self.empty
-            and table in self.alone
-            and entity.has_one_row_per_key
-            and not is_keys_only(entity)
+            group.full and len(others) == 1 and table in self.empty and table in self.alone and not is_keys_only(entity)
         )
 
 
@@ -177,12 +177,16 @@ def _load_hub(
     group, first = members[0]
     entities = [entity for _, entity in members]
     rows = sum(progress.rows[entity.number] for entity in entities)
-    numbered = progress.is_numbered(group, first)
-    keys = _number_keys(stage, run, first) if numbered else insert_hub_keys(stage, run, table, entities)
-    if table in progress.empty and table in progress.alone and rows >= BULK_ROWS:
+    # Another mapping may have filled the hub in the phase before.
+    untouched = table in progress.empty and table in progress.alone and table not in progress.filled
+    keys = insert_hub_keys(stage, run, table, entities, first=untouched)
+    if progress.is_numbered(group, first):
+        keys = _number_keys(stage, run, first)
+    if untouched and rows >= BULK_ROWS:
         yield from load_in_bulk(hub_spec(first.hub), keys, referenced=True)
     elif rows:
         yield from keys
+    progress.filled.add(table)
     progress.keyed |= {entity.number for entity in entities}
 
 
@@ -204,8 +208,9 @@ def _group_units(stage: Stage, run: Run, group: Group, progress: Progress) -> li
 
 
 def _make_ready(stage: Stage, run: Run, group: Group, progress: Progress) -> Program:
+    looks_up = _looks_up_once(group) and progress.has_rows(group.works)
     for work in group.works:
-        if _looks_up_once(group) and not progress.is_numbered(group, work.entity):
+        if looks_up and not progress.is_numbered(group, work.entity):
             yield look_up_ids(work.entity)
         yield from fill_fk_columns(stage, run, work.entity)
     progress.linked.add(group.number)
@@ -222,7 +227,7 @@ def _load_satellite(
 ) -> Program:
     if satellite.kind is SatelliteKind.RECORD_STATUS:
         yield from load_record_status(stage, run, satellite, group, members, frozenset(progress.isolated))
-    else:
+    elif progress.has_rows(group.works):
         rows = sum(progress.rows[work.entity.number] for work in members)
         table, hub = satellite.table, members[0].entity.hub
         empty = table in progress.empty

@@ -12,7 +12,7 @@ from pyelt_provider.model.mapping import EntityMapping, LinkMapping
 from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.statements.casts import key_expression
-from pyelt_provider.statements.expressions import cannot_fail, identifies, without_alias
+from pyelt_provider.statements.expressions import cannot_fail, identifies, sole_column, without_alias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,23 @@ class MappingIndex:
     @property
     def sql(self) -> str:
         """The statement that makes the index; a literal % stands doubled."""
-        keys = ", ".join(f"({key_expression(expression)})" for expression in self.expressions)
-        return f"create index {quote(self.name)} on {self.table.sql} ({keys}) where {self.where}"
+        return f"create index {quote(self.name)} on {self.table.sql} ({self._keys}) where {self.where}"
+
+    @property
+    def statistics_sql(self) -> str | None:
+        """The statement by which ANALYZE counts how many keys there are, None where it counts them anyway.
+
+        The planner does not take that number from an index over some of the rows; without it, it would read the whole
+        index for a night's few keys.
+        """
+        if all(sole_column(expression) for expression in self.expressions):
+            return None
+        name = TableName(self.table.schema, constraint_name(self.name, "stats"))
+        return f"create statistics if not exists {name.sql} on {self._keys} from {self.table.sql}"
+
+    @property
+    def _keys(self) -> str:
+        return ", ".join(f"({key_expression(expression)})" for expression in self.expressions)
 
 
 def mapping_indexes(pipeline: Pipeline, pipe: Pipe) -> tuple[MappingIndex, ...]:

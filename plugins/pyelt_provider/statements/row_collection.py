@@ -33,6 +33,8 @@ def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
         return False
     if group.needs_keys:
         yield from _collect_keys(group)
+        if not group.by_row:
+            yield Statement(label="gather statistics of changed keys", sql=f"analyze {group.keys}")
     return True
 
 
@@ -88,7 +90,7 @@ def collect_entity(
     rows = counted[-1]
     if not entity.has_one_row_per_key:
         yield from _number(Count.UNKEYED, "rows without a key", entity, count_unkeyed(group, work, excluded=excluded))
-        if entity.fields and rows:
+        if entity.fields and rows and (yield see_repeated_keys(entity)).value is True:
             yield from _number(Count.DIFFERING, "keys whose rows differ", entity, count_differing(entity))
     return rows
 
@@ -179,9 +181,11 @@ def collect_rows(group: Group, work: Work, *, excluded: bool, numbered: bool = F
     narrowed: tuple[str, ...] = ()
     if not group.full and group.by_row:
         narrowed = (f"s._id in (select _touched from {entity.touched})",)
-    elif not group.full:
-        narrowed = (f"{entity.key} in (select _key from {group.keys})",)
-    relation = fenced_relation(entity, narrowed if group.by_row else ()) if excluded else entity.relation
+    relation = fenced_relation(entity, narrowed) if excluded else entity.relation
+    if not group.full and not group.by_row:
+        # A join, not a condition: the planner knows then that few rows are found, and asks the index on the key.
+        keys = f"(select _key as pyelt_key from {group.keys}) as pyelt_keys"
+        relation += f"\njoin {keys} on pyelt_keys.pyelt_key = {entity.key}"
     conditions = conditions_of(entity.mapping.source, *narrowed)
     return Statement(
         label="collect rows",
@@ -202,13 +206,17 @@ def _selected(group: Group, entity: MappedEntity, *, numbered: bool) -> str:
     if is_keys_only(entity):
         return f"{key}, count(*) as _rows"
     columns = [
-        *(["row_number() over () as _id"] if numbered else []),
+        *([f"{_new_id(entity)} as _id"] if numbered else []),
         *([f"{entity.row_identity} as _row"] if entity.staging else []),
         key,
         *([] if entity.has_one_row_per_key else [_rank(entity)]),
         *(f"{field.sql} as {field.value}" for field in entity.fields),
     ]
     return ",\n    ".join(columns)
+
+
+def _new_id(entity: MappedEntity) -> str:
+    return "row_number() over ()" if entity.has_one_row_per_key else f"dense_rank() over (order by {entity.key})"
 
 
 def _rank(entity: MappedEntity) -> str:
@@ -238,8 +246,8 @@ def is_keys_only(entity: MappedEntity) -> bool:
 
 
 def winners(entity: MappedEntity) -> str:
-    """Return the condition on collected rows `r` that leaves one per key."""
-    return "true" if entity.has_one_row_per_key else "r._rank = 1"
+    """Return the condition on collected rows `r` that leaves one per key, and none without a key."""
+    return "true" if entity.has_one_row_per_key else "r._rank = 1 and r._key is not null"
 
 
 def count_unkeyed(group: Group, work: Work, *, excluded: bool) -> Statement:
@@ -257,6 +265,17 @@ from {relation}
 {conditions_of(entity.mapping.source, *narrowed)}
 """
     return Statement(label="count rows without a key", mapping=entity.name, fetch=True, assumed=((0,),), sql=sql)
+
+
+def see_repeated_keys(entity: MappedEntity) -> Statement:
+    """One row: whether any key has several rows."""
+    return Statement(
+        label="see whether keys have several rows",
+        mapping=entity.name,
+        fetch=True,
+        assumed=((True,),),
+        sql=f"select exists (select from {entity.rows} where _rank > 1 and _key is not null)",
+    )
 
 
 def count_differing(entity: MappedEntity) -> Statement:

@@ -147,3 +147,5 @@ def _index(index: MappingIndex) -> Program:
 def _create(index: MappingIndex) -> Program:
     sql = index.sql.replace("create index", "create index if not exists", 1)
     yield Statement(label=f"create index {index.name}", table=index.table, sql=sql)
+    if index.statistics_sql is not None:
+        yield Statement(label=f"create statistics for {index.name}", table=index.table, sql=index.statistics_sql)

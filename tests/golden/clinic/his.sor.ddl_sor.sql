@@ -632,6 +632,9 @@ savepoint mapping;
 -- create index care_track_hstage_key_078302ee: sor_his.care_track_hstage
 create index if not exists "care_track_hstage_key_078302ee" on "sor_his"."care_track_hstage" (((patient_number || '-' || track_number)::text)) where _active;
 
+-- create statistics for care_track_hstage_key_078302ee: sor_his.care_track_hstage
+create statistics if not exists "sor_his"."care_track_hstage_key_078302ee_stats" on ((patient_number || '-' || track_number)::text) from "sor_his"."care_track_hstage";
+
 release savepoint mapping;
 
 -- set how long to wait for locks
@@ -650,6 +653,28 @@ savepoint mapping;
 
 -- create index care_track_hstage_key_5b602815: sor_his.care_track_hstage
 create index if not exists "care_track_hstage_key_5b602815" on "sor_his"."care_track_hstage" (((patient_number)::text), ((patient_number || '-' || track_number)::text)) where _active;
+
+-- create statistics for care_track_hstage_key_5b602815: sor_his.care_track_hstage
+create statistics if not exists "sor_his"."care_track_hstage_key_5b602815_stats" on ((patient_number)::text), ((patient_number || '-' || track_number)::text) from "sor_his"."care_track_hstage";
+
+release savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
+release savepoint mapping;
+
+-- change tables
+savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
+-- try index care_track_hstage_closed_key
+savepoint mapping;
+
+-- create index care_track_hstage_closed_key: sor_his.care_track_hstage
+create index if not exists "care_track_hstage_closed_key" on "sor_his"."care_track_hstage" ((("patient_number")::text), (("track_number")::text)) where not _active;
 
 release savepoint mapping;
 

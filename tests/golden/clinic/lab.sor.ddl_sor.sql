@@ -368,6 +368,25 @@ savepoint mapping;
 -- set how long to wait for locks
 select set_config('lock_timeout', %(timeout)s, true);
 
+-- try index result_hstage_closed_key
+savepoint mapping;
+
+-- create index result_hstage_closed_key: sor_lab.result_hstage
+create index if not exists "result_hstage_closed_key" on "sor_lab"."result_hstage" ((("order_number")::text), (("analyte_code")::text)) where not _active;
+
+release savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
+release savepoint mapping;
+
+-- change tables
+savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
 -- try index result_hstage_key_e278d4b0
 savepoint mapping;
 
