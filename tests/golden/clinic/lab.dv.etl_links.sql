@@ -131,17 +131,32 @@ savepoint mapping;
 -- collect the keys of changed rows  [result_hstage -> LabResult]
 insert into "pyelt_link_keys_2"
 with recursive later as (
-    select changed._id, changed._runid, changed._valid and not exists (
-        select from "sys".rejected_rows x
-        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id) as stood, changed."order_number", changed."analyte_code"
+    select changed._id, changed._runid,
+        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else (changed._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = changed._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id
+              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid)) end
+            as stood,
+        changed."order_number", changed."analyte_code"
     from "sor_lab"."result_hstage" changed
     where changed._id in (select _touched from pyelt_touched_2)
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    select before._id, before._runid, before._valid and not exists (
-        select from "sys".rejected_rows x
-        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."order_number", before."analyte_code"
-    from later join "sor_lab"."result_hstage" before on before._finish_runid = later._runid and before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code"
+    select before._id, before._runid, (before._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = before._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."order_number", before."analyte_code"
+    from later
+    join "sor_lab"."result_hstage" before
+        on before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code" and not before._active and before._finish_runid = later._runid
     where not later.stood and before._runid < before._finish_runid
 )
 select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active
@@ -155,14 +170,15 @@ savepoint mapping;
 
 -- look up the references of all rows with changed keys: dv.lab_result_link  [result_hstage -> LabResult]
 create temporary table "pyelt_link_rows_2" on commit drop as
-select c.row_id as row_id, c.usable, c.run_number, c.preference, c.place, c._value_1, c._value_2,
+select c.row_id as row_id, true as usable, c.run_number, c.preference, c.place, c._value_1, c._value_2,
     h1._id as "fk_lab_order_hub", h2._id as "fk_analyte_hub",
     case when h1._id is null then c.key_1 end as missing_1, case when h2._id is null then c.key_2 end as missing_2,
     c.key_1 is not null and c.key_2 is not null as keyed
 from (
-    select s._id as row_id, s._active and s._valid as usable, s._runid as run_number, null::bigint as preference, row_number() over (order by s."order_number" collate "C", s."analyte_code" collate "C") as place, case when s._active and s._valid then (value)::numeric end as _value_1, case when s._active and s._valid then (changed_at)::timestamp end as _value_2, (order_number)::text as key_1, (analyte_code)::text as key_2
+    select s._id as row_id, s._runid as run_number, null::bigint as preference, row_number() over (order by s."order_number" collate "C", s."analyte_code" collate "C") as place, (value)::numeric as _value_1, (changed_at)::timestamp as _value_2, (order_number)::text as key_1, (analyte_code)::text as key_2
     from "sor_lab"."result_hstage" s
     where s._active
+      and s._valid
       and ((order_number)::text, (analyte_code)::text) in (select look_1, look_2 from "pyelt_link_keys_2" k)
 ) c
 left join "dv"."lab_order_hub" h1 on h1.bk = c.key_1
@@ -176,17 +192,31 @@ savepoint mapping;
 -- keep what rejected rows gave before: dv.lab_result_link  [result_hstage -> LabResult]
 insert into "pyelt_link_rows_2" (row_id, usable, run_number, "fk_lab_order_hub", "fk_analyte_hub", missing_1, missing_2, keyed)
 with recursive later as (
-    select refused._id, refused._runid, false as stood, refused."order_number", refused."analyte_code"
+    select refused._id, refused._runid,
+        refused._runid <> all(%(runids)s::numeric[]) and (refused._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = refused._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = refused._id
+              and (x.freed_runid is null or x.freed_runid >= refused._finish_runid)) as stood,
+        refused."order_number", refused."analyte_code"
     from "sor_lab"."result_hstage" refused
     where refused._id in (
-        select bad._id from "sor_lab"."result_hstage" bad where bad._active and not bad._valid
-        union all
-        select null::bigint where false)
+        select bad._id from "sor_lab"."result_hstage" bad where bad._active and not bad._valid)
     union
-    select before._id, before._runid, before._valid and not exists (
-        select from "sys".rejected_rows x
-        where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id), before."order_number", before."analyte_code"
-    from later join "sor_lab"."result_hstage" before on before._finish_runid = later._runid and before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code"
+    select before._id, before._runid, (before._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = before._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."order_number", before."analyte_code"
+    from later
+    join "sor_lab"."result_hstage" before
+        on before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code" and not before._active and before._finish_runid = later._runid
     where not later.stood and before._runid < before._finish_runid
 )
 select c.row_id as row_id, false, c.run_number,
@@ -196,8 +226,7 @@ select c.row_id as row_id, false, c.run_number,
 from (
     select s._id as row_id, s._runid as run_number, (order_number)::text as key_1, (analyte_code)::text as key_2
     from "sor_lab"."result_hstage" s
-    where s._id in (select _id from later)
-      and (not s._active or s._id in (select null::bigint where false))
+    where s._id in (select _id from later where stood)
 ) c
 left join "dv"."lab_order_hub" h1 on h1.bk = c.key_1
 left join "dv"."analyte_hub" h2 on h2.bk = c.key_2;
