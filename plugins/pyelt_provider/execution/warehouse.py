@@ -41,6 +41,9 @@ def session(pipeline: Pipeline, environment: Environment, name: str, *, autocomm
                        set_config('standard_conforming_strings', 'on', false), set_config('jit', 'off', false),
                        set_config('lock_timeout', %(lock_timeout)s, false), set_config('work_mem', %(work_mem)s, false),
                        set_config('maintenance_work_mem', %(work_mem)s, false),
+                       -- The planner takes most rows of a comparison for results and spares its workers handing them
+                       -- over. There are few, and where there are many it pays all the same.
+                       set_config('parallel_tuple_cost', '0', false),
                        set_config('client_connection_check_interval', %(check)s, false)
                 """,
                 {
