@@ -99,7 +99,7 @@ def collect(stage: Stage, run: Run, group: LinkGroup) -> Routine[tuple[Collected
         yield look_up_by_index()
     for work in group.works:
         if work.has_news and not work.full and work.staging is not None:
-            touched += (yield touch(stage, run, work)).row_count
+            touched += (yield touch(stage, run, work, closed=group.has_history)).row_count
     if not group.full and not touched:
         return ()
     if group.has_history and not group.full:

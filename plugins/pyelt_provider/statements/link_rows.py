@@ -119,10 +119,16 @@ def conditions(source: MappingSource, *more: str) -> str:
     return "where " + "\n      and ".join(parts) if parts else ""
 
 
-def touch(stage: Stage, run: Run, work: LinkWork) -> Statement:
-    """Collect the ids of the staging rows that the mapping looks at: its delta, and rows that waited until now."""
+def touch(stage: Stage, run: Run, work: LinkWork, *, closed: bool) -> Statement:
+    """Collect the ids of the staging rows that the mapping looks at: its delta, and rows that waited until now.
+
+    Where only new links matter, rows that were closed (`closed` is false) say nothing and are left out.
+    """
     assert work.staging is not None
     sys = quote(stage.pipeline.sys_schema)
+    rows = touched_rows(
+        work.staging, stage.pipeline.sys_schema, work.delta, stage.pipe_name, work.name, with_closed=closed
+    )
     return Statement(
         label="collect changed rows",
         mapping=work.name,
@@ -136,7 +142,7 @@ def touch(stage: Stage, run: Run, work: LinkWork) -> Statement:
 create temporary table {work.touched} on commit drop as
 select changed._id as _touched
 from (
-    {touched_rows(work.staging, stage.pipeline.sys_schema, work.delta, stage.pipe_name, work.name)}
+    {rows}
     union
     select row_id from {sys}.waiting_references
     where pipe = %(pipe)s and mapping = %(mapping)s and resolved_runid = %(runid)s
