@@ -34,8 +34,9 @@ demo-data: $(RUNTIME) ## write only the sample's deliveries
 clean-demo: ## stop a running demo and remove all that demos made (.pyelt or PYELT_HOME)
 	@if [ -x .venv/bin/pyelt ]; then .venv/bin/pyelt demo --clean; else rm -rf "$${PYELT_HOME:-.pyelt}"; fi
 
+# The tests of one file stay together: some files share a running Airflow.
 test: $(DEVELOPMENT) ## run all tests
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(DEVELOPMENT) ## check format, lint and types
 	.venv/bin/ruff format --check $(PYTHON_FOLDERS)
