@@ -142,14 +142,13 @@ class Bench:
     def yardstick(self) -> Span:
         """Measure a COPY of the file into an unlogged table, and one hash join of it with the active rows by key."""
         with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
-            cursor.execute("set work_mem = '256MB'")
             cursor.execute("drop table if exists public.yardstick")
             cursor.execute(f"create unlogged table public.yardstick ({', '.join(f'{name} text' for name in COLUMNS)})")
             connection.commit()
             watch = Stopwatch(self.server)
             with self.file.open("rb") as delivery:
                 cursor.copy_expert(
-                    "copy public.yardstick from stdin with (format csv, header, delimiter ';')", delivery, 1 << 20
+                    "copy public.yardstick from stdin with (format csv, header, delimiter ';')", delivery
                 )
             cursor.execute(
                 "select count(*) from public.yardstick y "
