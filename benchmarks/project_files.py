@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.sdk import TaskGroup
 
 PIPES = 5
 
@@ -109,16 +113,16 @@ def write_plain_dag(file: Path, project: Path) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
-def _write_group(lines: list[str], group: object, names: dict[str, str], indent: str) -> None:
-    from airflow.sdk import TaskGroup
+def _write_group(lines: list[str], group: TaskGroup, names: dict[str, str], indent: str) -> None:
+    from airflow.sdk import BaseOperator, TaskGroup
 
-    assert isinstance(group, TaskGroup)
     for child in group.children.values():
         if isinstance(child, TaskGroup):
-            name = child.group_id.rpartition(".")[2]
+            name = str(child.group_id).rpartition(".")[2]
             lines.append(f"{indent}with TaskGroup({name!r}, tooltip={child.tooltip!r}):")
             _write_group(lines, child, names, indent + "    ")
             continue
+        assert isinstance(child, BaseOperator)
         name = child.task_id.rpartition(".")[2]
         outlets = ", ".join(f"Asset(name={asset.name!r}, uri={asset.uri!r})" for asset in child.outlets)
         rule = f"trigger_rule=TriggerRule({str(child.trigger_rule.value)!r}), doc_md={child.doc_md!r}"
