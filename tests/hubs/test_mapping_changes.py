@@ -166,6 +166,15 @@ def test_a_view_of_the_vault_gives_keys_of_another_hub_in_the_same_run(warehouse
     ) == [("Breda", 1, True), ("Utrecht", 2, False), ("Utrecht", 1, True)]
     assert care.numbers(DAY_2)["dv.city_hub"] == {"inserted": 1, "read": 3, "unkeyed": 1}
 
+    care.deliver(DAY_3, HEADERS, his_patient=["1;Ann;Breda", "2;Bob;Breda", "3;Cas;"])
+    status = (
+        "select h.bk, s.record_status, s._active from dv.city_sat_record_status s join dv.city_hub h using (_id) "
+        "order by s._runid"
+    )
+    assert care.rows(status) == [("Utrecht", "deleted", True)]
+    care.deliver(DAY_4, HEADERS, his_patient=["1;Ann;Breda", "2;Bob;Utrecht", "3;Cas;"])
+    assert care.rows(status) == [("Utrecht", "deleted", False), ("Utrecht", "active", True)]
+
 
 def test_an_fk_column_that_the_project_names_holds_the_id_of_the_hub(warehouse: Database, tmp_path: Path) -> None:
     fk = (("fk_patient_hub", "Patient"),)

@@ -17,8 +17,8 @@ from pyelt_provider.statements.link_history import (
 )
 from pyelt_provider.statements.link_rows import Collected, LinkWork, collect_rows, count_rows, touch
 from pyelt_provider.statements.mapped_rows import Group, MappedEntity, MappedField, Work, key_fingerprint
-from pyelt_provider.statements.row_collection import DATA_ERRORS
 from pyelt_provider.statements.row_isolation import (
+    DATA_ERRORS,
     isolate_keys,
     isolate_rows,
     judge_rejected_again,

@@ -11,6 +11,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.casts import key_expression
 from pyelt_provider.statements.expressions import identifies
 from pyelt_provider.statements.link_rows import LinkWork, conditions, hub_joins, relation, resolved_columns, usable
+from pyelt_provider.statements.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.step import Count, Statement
 
 
@@ -83,41 +84,8 @@ def create_keys(group: LinkGroup) -> Statement:
     )
 
 
-def _stood(stage: Stage, row: str) -> str:
-    """The condition that a staging row gave the vault something while it was active.
-
-    It did unless it was rejected all the time: by a validation (a verdict that came later is in the journal), or by this
-    mapping (and not freed before it was closed).
-    """
-    sys = quote(stage.pipeline.sys_schema)
-    return f"""({row}._valid or exists (
-            select from {sys}.journal j
-            where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = {row}._id
-              and j.before ->> '_valid' = 'true'))
-        and not exists (
-            select from {sys}.rejected_rows x
-            where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = {row}._id
-              and (x.freed_runid is null or x.freed_runid >= {row}._finish_runid))"""
-
-
 def _row_parameters(stage: Stage, work: LinkWork, staging: StagingTable) -> dict[str, object]:
-    return {
-        "pipe": stage.pipe_name,
-        "mapping": work.name,
-        "schema": staging.schema,
-        "table": staging.name,
-        "runids": [] if work.full else list(work.delta.runids),
-    }
-
-
-def _before(stage: Stage, staging: StagingTable) -> str:
-    """The second half of a recursion: steps from a row that never stood to the one that it replaced."""
-    same_key = " and ".join(f"before.{quote(column)} = later.{quote(column)}" for column in staging.key)
-    return f"""select before._id, before._runid, {_stood(stage, "before")}, {quote_all(staging.key, "before")}
-    from later
-    join {staging.table.sql} before
-        on {same_key} and not before._active and before._finish_runid = later._runid
-    where not later.stood and before._runid < before._finish_runid"""
+    return history_parameters(stage, work.name, staging, () if work.full else work.delta.runids)
 
 
 def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
@@ -144,14 +112,14 @@ def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bo
 insert into {group.keys}
 with recursive later as (
     select changed._id, changed._runid,
-        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else {_stood(stage, "changed")} end
+        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else {stood(stage, "changed")} end
             as stood,
         {quote_all(staging.key, "changed")}
     from {staging.table.sql} changed
     where changed._id in (select _touched from {work.touched})
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    {_before(stage, staging)}
+    {replaced_rows(stage, staging)}
 )
 select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
 from {source}
@@ -203,13 +171,13 @@ def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded
 insert into {work.rows} (row_id, usable, run_number, {_resolved_names(group.link)})
 with recursive later as (
     select refused._id, refused._runid,
-        refused._runid <> all(%(runids)s::numeric[]) and {_stood(stage, "refused")} as stood,
+        refused._runid <> all(%(runids)s::numeric[]) and {stood(stage, "refused")} as stood,
         {quote_all(staging.key, "refused")}
     from {staging.table.sql} refused
     where refused._id in (
         select bad._id from {staging.table.sql} bad where bad._active and not bad._valid{rejected})
     union
-    {_before(stage, staging)}
+    {replaced_rows(stage, staging)}
 )
 select {work.row_id} as row_id, false, c.run_number,
     {resolved_columns(group.link)}

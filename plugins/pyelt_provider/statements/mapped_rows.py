@@ -126,6 +126,11 @@ class Work:
     entity: MappedEntity
     delta: Delta
 
+    @property
+    def is_touched(self) -> bool:
+        """True when changed staging rows are collected for it (`touched`), unless all rows are looked at."""
+        return self.entity.staging is not None and not self.delta.is_empty
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:

@@ -51,8 +51,8 @@ def mapping_indexes(pipeline: Pipeline, pipe: Pipe) -> tuple[MappingIndex, ...]:
 
     A mapping needs one when it looks for other active rows of a changed key: it fills satellites, or its hub or link
     keeps a status. None is made where the staging key says it all (the key column, or that with literals), where a join
-    is involved, or where the expression could fail for some row: that would refuse the row in staging. A link that keeps
-    a status also looks for what stood before a rejected row, by the staging key of closed rows.
+    is involved, or where the expression could fail for some row: that would refuse the row in staging. Where a
+    status is kept, what stood before a rejected row is looked for too, by the staging key of closed rows.
     PostgreSQL may refuse one that is not immutable; then the load reads the whole table instead.
     """
     entities = (_entity_index(pipeline, pipe, mapping) for mapping in pipe.entities)
@@ -68,6 +68,8 @@ def is_only_mapping(pipe: Pipe, mapping: EntityMapping) -> bool:
 def _entity_index(pipeline: Pipeline, pipe: Pipe, mapping: EntityMapping) -> Iterator[MappingIndex]:
     hub = pipeline.hubs[mapping.hub]
     keeps_status = any(satellite.kind is SatelliteKind.RECORD_STATUS for satellite in hub.satellites)
+    if keeps_status:
+        yield from _closed_rows_index(pipe, mapping.source.staging)
     if mapping.fields or keeps_status:
         yield from _index(
             pipe, mapping.source.staging, mapping.source.join, (mapping.bk,), is_only_mapping(pipe, mapping)
@@ -78,17 +80,23 @@ def _link_index(pipeline: Pipeline, pipe: Pipe, mapping: LinkMapping) -> Iterato
     link = pipeline.links[mapping.link]
     if not mapping.fields and not link.status:
         return
-    if link.status and mapping.source.staging is not None:
-        table = pipe.table(mapping.source.staging)
+    if link.status:
+        yield from _closed_rows_index(pipe, mapping.source.staging)
+    references = tuple(reference.bk for reference in mapping.references if link.driving in (None, reference.role))
+    only = sum(other.link == mapping.link for other in pipe.links) == 1
+    yield from _index(pipe, mapping.source.staging, mapping.source.join, references, only)
+
+
+def _closed_rows_index(pipe: Pipe, staging: str | None) -> Iterator[MappingIndex]:
+    """What stood before a rejected row is found by the staging key of closed rows, where a status is kept."""
+    if staging is not None:
+        table = pipe.table(staging)
         yield MappingIndex(
             table=table.table,
             name=constraint_name(table.name, "closed_key"),
             expressions=tuple(quote(column).replace("%%", "%") for column in table.key),
             where="not _active",
         )
-    references = tuple(reference.bk for reference in mapping.references if link.driving in (None, reference.role))
-    only = sum(other.link == mapping.link for other in pipe.links) == 1
-    yield from _index(pipe, mapping.source.staging, mapping.source.join, references, only)
 
 
 def _index(

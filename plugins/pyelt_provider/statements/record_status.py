@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyelt_provider.identifiers import constraint_name, opaque, quote
-from pyelt_provider.model.domain import Satellite
+from pyelt_provider.identifiers import constraint_name, opaque, quote, quote_all, text_literal
+from pyelt_provider.model.domain import Satellite, SatelliteKind
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.expressions import cannot_fail
-from pyelt_provider.statements.mapped_rows import Group, MappedEntity, Work
-from pyelt_provider.statements.row_isolation import dollar_quoted
+from pyelt_provider.statements.mapped_rows import Group, MappedEntity, Work, satellites_of
+from pyelt_provider.statements.row_history import history_parameters, replaced_rows, stood
+from pyelt_provider.statements.row_isolation import copied_source, dollar_quoted, fenced_relation
 from pyelt_provider.statements.step import Count, Program, Statement
 
 GONE, HERE = "deleted", "active"
@@ -27,7 +28,7 @@ def load_record_status(
     for work in works:
         if work.entity.staging is not None and not cannot_fail(work.entity.mapping.bk):
             yield prepare_keys(work.entity)
-    found = yield find_status_changes(stage, satellite, group, works, isolated)
+    found = yield find_status_changes(stage, run, satellite, group, works, isolated)
     if not found.row_count:
         return
     mapping = ", ".join(work.entity.name for work in works)
@@ -41,33 +42,37 @@ def _changes(satellite: Satellite) -> str:
 
 
 def find_status_changes(
-    stage: Stage, satellite: Satellite, group: Group, works: Sequence[Work], isolated: frozenset[int]
+    stage: Stage, run: Run, satellite: Satellite, group: Group, works: Sequence[Work], isolated: frozenset[int]
 ) -> Statement:
     """Collect the keys whose status differs from what the satellite says last."""
     hub = works[0].entity.hub.table.sql
+    staged = [work for work in works if work.entity.staging is not None]
     given = " union all ".join(f"select _key from {work.entity.rows}" for work in works)
-    standing = "".join(
+    not_given = "".join(
         f"\n    and not exists (select from {work.entity.rows} as g where g._key = k._key)" for work in works
     )
-    standing += "".join(f"\n    and not exists ({_standing(work.entity)})" for work in works if work.entity.staging)
-    standing += "".join(
-        f"\n    and not exists ({_rejected(work.entity)})"
-        for work in works
-        if work.entity.number in isolated and work.entity.staging
+    kept = "".join(f"{_kept_by_rejected(stage, work)},\n" for work in staged)
+    not_kept = "".join(
+        f"\n    and not exists (select from kept_{work.entity.number} as g where g._key = k._key)" for work in staged
     )
+    not_kept += "".join(_not_rejected(work.entity) for work in works if work.entity.number in isolated)
+    parameters: dict[str, object] = {"pipe": stage.pipe_name, "runid": run.number, "gone": GONE, "here": HERE}
+    for work in staged:
+        parameters |= _history(stage, work)
     return Statement(
         label="find keys that went or came back",
         mapping=", ".join(work.entity.name for work in works),
         table=satellite.table,
-        parameters={"pipe": stage.pipe_name, "gone": GONE, "here": HERE},
+        parameters=parameters,
         sql=f"""
 create temporary table {_changes(satellite)} on commit drop as
+with recursive {kept}looked_at as (
+    {_looked_at(stage, group, works, isolated)})
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from (
-    {_looked_at(group, works, isolated)}) as k
+from looked_at as k
 join {hub} as o on o.bk = k._key
 left join {satellite.table.sql} as a on a._id = o._id and a._source_system = %(pipe)s and a._active
-where a.record_status is distinct from %(gone)s{standing}
+where a.record_status is distinct from %(gone)s{not_given}{not_kept}
 union all
 select o._id, true, a._revision, %(here)s::text
 from {satellite.table.sql} as a
@@ -78,38 +83,99 @@ where a._active and a._source_system = %(pipe)s and a.record_status = %(gone)s
     )
 
 
-def _looked_at(group: Group, works: Sequence[Work], isolated: frozenset[int]) -> str:
+def _history(stage: Stage, work: Work) -> dict[str, object]:
+    assert work.entity.staging is not None
+    runids = () if work.delta.full else work.delta.runids
+    return history_parameters(stage, work.entity.name, work.entity.staging, runids, _suffix(work))
+
+
+def _suffix(work: Work) -> str:
+    return f"_{work.entity.number}"
+
+
+def _looked_at(stage: Stage, group: Group, works: Sequence[Work], isolated: frozenset[int]) -> str:
+    """Return a query of the keys that may have gone: those of closed rows; all that the mappings gave when full."""
     if not group.full:
-        return f"select _key from {group.keys}"
-    staging = [work.entity for work in works if work.entity.staging]
-    if not staging:
-        return "select null::text as _key where false"
-    return "\n    union\n    ".join(_all_keys(entity, fenced=entity.number in isolated) for entity in staging)
+        return f"select _key from {group.keys} where _closed"
+    queries = []
+    for work in works:
+        if work.entity.staging is not None:
+            queries.append(_all_keys(stage, work, fenced=work.entity.number in isolated))
+        if not work.entity.mapping.source.is_incremental:
+            queries.append(_loaded_keys(work.entity))
+    return "\n    union\n    ".join(queries)
 
 
-def _all_keys(entity: MappedEntity, *, fenced: bool) -> str:
-    """All keys that the table's rows have or had, but for those that are surely given."""
+def _loaded_keys(entity: MappedEntity) -> str:
+    """The keys that the vault has from the mapping: a view, query or join does not say what it gave before."""
+    hub = entity.hub.table.sql
+    satellites = [item for item in satellites_of(entity) if item.kind is not SatelliteKind.RECORD_STATUS]
+    if not satellites:
+        return f"""select h.bk as _key
+    from {hub} as h
+    where h._source_system = %(pipe)s and h.type = {text_literal(entity.hub.type)}"""
+    return "\n    union\n    ".join(
+        f"""select h.bk as _key
+    from {satellite.table.sql} as v
+    join {hub} as h on h._id = v._id
+    where v._source_system = %(pipe)s and v._active"""
+        for satellite in satellites
+    )
+
+
+def _all_keys(stage: Stage, work: Work, *, fenced: bool) -> str:
+    """All keys that the table's rows gave while they stood, but for those that active rows surely give."""
+    entity = work.entity
     assert entity.staging is not None
-    join = f"\n    {opaque(entity.mapping.source.join)}" if entity.mapping.source.join else ""
-    closed = "not s._active and s._finish_runid is distinct from s._runid"
+    table = entity.staging.table.sql
+    closed = f"""select {surely(entity)} as _key
+    from {entity.relation}
+    where s._id in (
+        select c._id from {table} as c
+        where not c._active and c._finish_runid is distinct from c._runid
+            and {stood(stage, "c", _suffix(work))})"""
     condition = entity.mapping.source.filter
-    refused = f" or (s._active and s._valid and ({opaque(condition)}) is not true)" if condition else ""
-    wanted = f"({closed}){refused}"
-    without = f"\n        where not exists (select from {entity.rejected} as x where x._row = s._id)" if fenced else ""
-    return f"""select {entity.key} as _key
-    from (
-        select s.* from {entity.staging.table.sql} as s{without}
-        offset 0) as s{join}
-    where {wanted}"""
+    if not condition:
+        return closed
+    relation = fenced_relation(entity) if fenced else entity.relation
+    return f"""{closed}
+    union
+    select {entity.key}
+    from {relation}
+    where s._active and s._valid and ({opaque(condition)}) is not true"""
 
 
-def _standing(entity: MappedEntity) -> str:
-    return f"select from {entity.relation} where s._active and not s._valid and {surely(entity)} = k._key"
+def _not_rejected(entity: MappedEntity) -> str:
+    """The condition that no rejected row of a view or query has the key; what such a row gave before is not known."""
+    if entity.staging is not None or not cannot_fail(entity.mapping.bk):
+        return ""
+    return f"""
+    and not exists (
+        select from {copied_source(entity)} as s
+        where s._pyelt_row in (select _row from {entity.rejected}) and {entity.key} = k._key)"""
 
 
-def _rejected(entity: MappedEntity) -> str:
-    return f"""select from {entity.relation}
-        where s._id in (select _row from {entity.rejected}) and s._active and {surely(entity)} = k._key"""
+def _kept_by_rejected(stage: Stage, work: Work) -> str:
+    """Two parts of a `with`: what rejected active rows, or the rows that they replaced, gave while they stood."""
+    entity, number = work.entity, work.entity.number
+    assert entity.staging is not None
+    table, sys = entity.staging.table.sql, quote(stage.pipeline.sys_schema)
+    return f"""later_{number} as (
+    select r._id, r._runid,
+        r._runid <> all(%(runids_{number})s::numeric[]) and {stood(stage, "r", _suffix(work), but_now=True)} as stood,
+        {quote_all(entity.staging.key, "r")}
+    from {table} as r
+    where r._active and r._id in (
+        select _id from {table} where _active and not _valid
+        union
+        select row_id from {sys}.rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping_{number})s and freed_runid is null)
+    union
+    {replaced_rows(stage, entity.staging, _suffix(work), f"later_{number}")}),
+kept_{number} as (
+    select {surely(entity)} as _key
+    from {entity.relation}
+    where s._id in (select _id from later_{number} where stood))"""
 
 
 def surely(entity: MappedEntity) -> str:

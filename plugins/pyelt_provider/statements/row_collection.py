@@ -6,23 +6,20 @@ anything of it is in the vault.
 
 from __future__ import annotations
 
-from pyelt_provider.identifiers import opaque
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.changed_keys import collect_changed_keys
 from pyelt_provider.statements.deltas import touched_parameters, touched_rows
 from pyelt_provider.statements.mapped_rows import Group, MappedEntity, Work
 from pyelt_provider.statements.mapping_sources import conditions_of
 from pyelt_provider.statements.row_isolation import (
+    DATA_ERRORS,
     fenced_relation,
-    isolate_keys,
     isolate_rows,
     judge_rejected_again,
     keep_rejections,
 )
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
-
-DATA_ERRORS = ("22", "23")
-"""SQLSTATE classes of errors that the data of a row makes: values that cannot be cast, checks that fail."""
 
 
 def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
@@ -32,7 +29,7 @@ def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
     if not (yield from _touch(stage, group)):
         return False
     if group.needs_keys:
-        yield from _collect_keys(group)
+        yield from collect_changed_keys(stage, group)
         if not group.by_row:
             yield Statement(label="gather statistics of changed keys", sql=f"analyze {group.keys}")
     return True
@@ -41,24 +38,10 @@ def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
 def _touch(stage: Stage, group: Group) -> Routine[int]:
     found = 0
     for work in group.works:
-        if _is_touched(work):
+        if work.is_touched:
             result = yield touch(stage, group, work)
             found += result.row_count
     return found
-
-
-def _is_touched(work: Work) -> bool:
-    return work.entity.staging is not None and not work.delta.is_empty
-
-
-def _collect_keys(group: Group) -> Program:
-    guarded = yield Isolated(label="collect changed keys", program=_one(collect_keys(group)), only=DATA_ERRORS)
-    if guarded.error is None:
-        return
-    for work in group.works:
-        if _is_touched(work):
-            yield from isolate_keys(work)
-    yield collect_keys(group, isolated=True)
 
 
 def collect_entity(
@@ -136,39 +119,6 @@ from (
     {rows}) as changed
 """,
     )
-
-
-def collect_keys(group: Group, *, isolated: bool = False) -> Statement:
-    """Collect the business keys that the changed rows have or had; rows that were refused on arrival never had one."""
-    queries = "\n    union all\n".join(_keys_of(work, isolated=isolated) for work in group.works if _is_touched(work))
-    return Statement(
-        label="collect changed keys",
-        mapping=group.works[0].entity.name,
-        sql=f"""
-create temporary table {group.keys} on commit drop as
-select distinct changed._key
-from (
-{queries}) as changed
-where changed._key is not null
-""",
-    )
-
-
-def _keys_of(work: Work, *, isolated: bool) -> str:
-    entity = work.entity
-    assert entity.staging is not None
-    relation = entity.relation
-    if isolated:
-        join = f"\n    {opaque(entity.mapping.source.join)}" if entity.mapping.source.join else ""
-        relation = f"""(
-        select s.* from {entity.staging.table.sql} as s
-        where s._id not in (select _row from {entity.rejected}_keys)
-            and s._id in (select _touched from {entity.touched})
-        offset 0) as s{join}"""
-    return f"""    select {entity.key} as _key
-    from {relation}
-    where s._id in (select _touched from {entity.touched})
-        and (s._active or s._finish_runid is distinct from s._runid)"""
 
 
 def collect_rows(group: Group, work: Work, *, excluded: bool, numbered: bool = False) -> Statement:
@@ -257,7 +207,7 @@ def count_unkeyed(group: Group, work: Work, *, excluded: bool) -> Statement:
         counted = "coalesce(sum(_rows), 0)::bigint" if is_keys_only(entity) else "count(*)"
         sql = f"select {counted} from {entity.rows} where _key is null"
     else:
-        narrowed = (f"s._id in (select _touched from {entity.touched})",) if _is_touched(work) else ("false",)
+        narrowed = (f"s._id in (select _touched from {entity.touched})",) if work.is_touched else ("false",)
         relation = fenced_relation(entity, narrowed) if excluded else entity.relation
         sql = f"""
 select count(*) filter (where {entity.key} is null)

@@ -17,6 +17,8 @@ from pyelt_provider.statements.mapping_sources import conditions_of
 from pyelt_provider.statements.step import Count, Program, Statement
 
 BLOCK_ROWS = 500
+DATA_ERRORS = ("22", "23")
+"""SQLSTATE classes of errors that the data of a row makes: values that cannot be cast, checks that fail."""
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _BOOKKEEPING = (
     "_id",
@@ -47,7 +49,7 @@ def fenced_relation(entity: MappedEntity, narrowed: tuple[str, ...] = ()) -> str
             f"not exists (select from {entity.rejected} as x where x._row = {_identity(entity)})",
         )
     )
-    table = entity.staging.table.sql if entity.staging else _copied(entity)
+    table = entity.staging.table.sql if entity.staging else copied_source(entity)
     join = f"\n    {opaque(source.join)}" if source.join else ""
     return f"""(
     select s.* from {table} as s
@@ -75,7 +77,7 @@ def isolate_rows(group: Group, work: Work, *, made_room: bool) -> Program:
     if not made_room:
         yield from make_room(entity)
     if entity.staging is None:
-        rows = f"select {_identity(entity)} from {_copied(entity)} as s"
+        rows = f"select {_identity(entity)} from {copied_source(entity)} as s"
     elif group.full:
         rows = f"select s._id from {entity.staging.table.sql} as s where s._active and s._valid"
     elif group.by_row:
@@ -118,7 +120,8 @@ def _identity(entity: MappedEntity) -> str:
     return "s._id" if entity.staging else "s._pyelt_row"
 
 
-def _copied(entity: MappedEntity) -> str:
+def copied_source(entity: MappedEntity) -> str:
+    """The temporary copy of a view or query that rejected rows are found in (`_pyelt_row` and the source's columns)."""
     return f"pyelt_source_{entity.number}"
 
 
@@ -128,7 +131,7 @@ def make_room(entity: MappedEntity) -> Program:
             label="copy the rows of the view or query",
             mapping=entity.name,
             sql=f"""
-create temporary table {_copied(entity)} on commit drop as
+create temporary table {copied_source(entity)} on commit drop as
 select {entity.row_identity} as _pyelt_row, s.*
 from {entity.relation}
 """,
@@ -149,7 +152,7 @@ def _judge(entity: MappedEntity, label: str, rows: str, parameters: Mapping[str,
         *((field.label, field.sql) for field in entity.fields),
         *([("the order of preference", f"row_number() over (order by {entity.order})")] if source else []),
     ]
-    relation = entity.relation if entity.staging else f"{_copied(entity)} as s"
+    relation = entity.relation if entity.staging else f"{copied_source(entity)} as s"
     yield Statement(
         label="prepare to judge rows one by one",
         mapping=entity.name,
@@ -279,7 +282,7 @@ def record_exceptions(stage: Stage, run: Run, entity: MappedEntity) -> Statement
     described = _described(entity)
     exceptions = TableName(entity.hub.schema, "_exceptions")
     keys = list(entity.staging.key) if entity.staging else []
-    table = entity.staging.table.sql if entity.staging else _copied(entity)
+    table = entity.staging.table.sql if entity.staging else copied_source(entity)
     return Statement(
         label="write down rejected rows",
         mapping=entity.name,

@@ -18,8 +18,8 @@ from pyelt_provider.statements.deltas import (
 )
 from pyelt_provider.statements.mapped_rows import Group, MappedEntity, MappedField, Work, key_fingerprint
 from pyelt_provider.statements.mapping_order import each_mapping
-from pyelt_provider.statements.row_collection import DATA_ERRORS
 from pyelt_provider.statements.row_isolation import (
+    DATA_ERRORS,
     fenced_relation,
     isolate_rows,
     judge_rejected_again,

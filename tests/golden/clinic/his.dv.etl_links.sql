@@ -382,8 +382,6 @@ select changed._id as _touched
 from (
     select _id from "sor_his"."patient_hstage" where _runid = any(%(runids)s::numeric[])
     union
-    select _id from "sor_his"."patient_hstage" where _finish_runid = any(%(runids)s::numeric[])
-    union
     select row_id from "sys".journal
     where schemaname = %(schema)s and tablename = %(table)s
         and runid = any(%(runids)s::numeric[]) and before ? '_valid'
@@ -456,8 +454,6 @@ create temporary table pyelt_touched_5 on commit drop as
 select changed._id as _touched
 from (
     select _id from "sor_his"."patient_hstage" where _runid = any(%(runids)s::numeric[])
-    union
-    select _id from "sor_his"."patient_hstage" where _finish_runid = any(%(runids)s::numeric[])
     union
     select row_id from "sys".journal
     where schemaname = %(schema)s and tablename = %(table)s

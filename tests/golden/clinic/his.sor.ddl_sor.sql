@@ -626,6 +626,25 @@ savepoint mapping;
 -- set how long to wait for locks
 select set_config('lock_timeout', %(timeout)s, true);
 
+-- try index patient_hstage_closed_key
+savepoint mapping;
+
+-- create index patient_hstage_closed_key: sor_his.patient_hstage
+create index if not exists "patient_hstage_closed_key" on "sor_his"."patient_hstage" ((("patient_number")::text)) where not _active;
+
+release savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
+release savepoint mapping;
+
+-- change tables
+savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
 -- try index care_track_hstage_key_078302ee
 savepoint mapping;
 

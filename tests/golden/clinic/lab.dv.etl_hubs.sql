@@ -85,15 +85,23 @@ savepoint mapping;
 
 -- collect changed keys  [lab_order_hstage -> LabOrder]
 create temporary table pyelt_keys_2 on commit drop as
-select distinct changed._key
+select changed._key, bool_or(changed._refused) as _refused, bool_or(changed._closed) as _closed
 from (
-    select (order_number)::text as _key
+    select (order_number)::text as _key, not s._valid as _refused, not s._active as _closed
     from "sor_lab"."lab_order_hstage" s
     where s._id in (select _touched from pyelt_touched_2)
         and (s._active or s._finish_runid is distinct from s._runid)) as changed
-where changed._key is not null;
+group by changed._key;
 
 release savepoint mapping;
+
+-- see whether rejected rows are among them  [lab_order_hstage -> LabOrder]
+select exists (select from pyelt_keys_2 where _refused)
+or exists (select from "sys".rejected_rows where pipe = %(pipe)s and mapping = any(%(mappings)s))
+or exists (
+    select from "sys".journal
+    where schemaname = %(schema_0)s and tablename = %(table_0)s
+        and runid = any(%(runids_0)s::numeric[]) and before ? '_valid');
 
 -- collect rows: sor_lab.lab_order_hstage  [lab_order_hstage -> LabOrder]
 create temporary table pyelt_rows_2 on commit drop as
@@ -184,14 +192,49 @@ from "pyelt_changes_dv_lab_order_sat" as c;
 
 -- find keys that went or came back: dv.lab_order_sat_record_status  [lab_order_hstage -> LabOrder]
 create temporary table "pyelt_status_dv_lab_order_sat_record_status" on commit drop as
+with recursive later_2 as (
+    select r._id, r._runid,
+        r._runid <> all(%(runids_2)s::numeric[]) and (r._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s and j.row_id = r._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = r._id
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+        r."order_number"
+    from "sor_lab"."lab_order_hstage" as r
+    where r._active and r._id in (
+        select _id from "sor_lab"."lab_order_hstage" where _active and not _valid
+        union
+        select row_id from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping_2)s and freed_runid is null)
+    union
+    select before._id, before._runid, (before._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s and j.row_id = before._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = before._id
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."order_number"
+    from later_2
+    join "sor_lab"."lab_order_hstage" before
+        on before."order_number" = later_2."order_number" and not before._active and before._finish_runid = later_2._runid
+    where not later_2.stood and before._runid < before._finish_runid),
+kept_2 as (
+    select (order_number)::text as _key
+    from "sor_lab"."lab_order_hstage" s
+    where s._id in (select _id from later_2 where stood)),
+looked_at as (
+    select _key from pyelt_keys_2 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from (
-    select _key from pyelt_keys_2) as k
+from looked_at as k
 join "dv"."lab_order_hub" as o on o.bk = k._key
 left join "dv"."lab_order_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
     and not exists (select from pyelt_rows_2 as g where g._key = k._key)
-    and not exists (select from "sor_lab"."lab_order_hstage" s where s._active and not s._valid and (order_number)::text = k._key)
+    and not exists (select from kept_2 as g where g._key = k._key)
 union all
 select o._id, true, a._revision, %(here)s::text
 from "dv"."lab_order_sat_record_status" as a

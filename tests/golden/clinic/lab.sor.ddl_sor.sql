@@ -368,6 +368,25 @@ savepoint mapping;
 -- set how long to wait for locks
 select set_config('lock_timeout', %(timeout)s, true);
 
+-- try index lab_order_hstage_closed_key
+savepoint mapping;
+
+-- create index lab_order_hstage_closed_key: sor_lab.lab_order_hstage
+create index if not exists "lab_order_hstage_closed_key" on "sor_lab"."lab_order_hstage" ((("order_number")::text)) where not _active;
+
+release savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
+release savepoint mapping;
+
+-- change tables
+savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
 -- try index result_hstage_closed_key
 savepoint mapping;
 

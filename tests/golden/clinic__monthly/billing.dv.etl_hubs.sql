@@ -61,15 +61,23 @@ savepoint mapping;
 
 -- collect changed keys  [invoice_hstage -> Invoice]
 create temporary table pyelt_keys_1 on commit drop as
-select distinct changed._key
+select changed._key, bool_or(changed._refused) as _refused, bool_or(changed._closed) as _closed
 from (
-    select (invoice_number)::text as _key
+    select (invoice_number)::text as _key, not s._valid as _refused, not s._active as _closed
     from "sor_billing"."invoice_hstage" s
     where s._id in (select _touched from pyelt_touched_1)
         and (s._active or s._finish_runid is distinct from s._runid)) as changed
-where changed._key is not null;
+group by changed._key;
 
 release savepoint mapping;
+
+-- see whether rejected rows are among them  [invoice_hstage -> Invoice]
+select exists (select from pyelt_keys_1 where _refused)
+or exists (select from "sys".rejected_rows where pipe = %(pipe)s and mapping = any(%(mappings)s))
+or exists (
+    select from "sys".journal
+    where schemaname = %(schema_0)s and tablename = %(table_0)s
+        and runid = any(%(runids_0)s::numeric[]) and before ? '_valid');
 
 -- collect rows of invoice_hstage -> Invoice
 savepoint mapping;
@@ -108,15 +116,23 @@ savepoint mapping;
 
 -- collect changed keys  [invoice_hstage -> Patient]
 create temporary table pyelt_keys_2 on commit drop as
-select distinct changed._key
+select changed._key, bool_or(changed._refused) as _refused, bool_or(changed._closed) as _closed
 from (
-    select (patient_number)::text as _key
+    select (patient_number)::text as _key, not s._valid as _refused, not s._active as _closed
     from "sor_billing"."invoice_hstage" s
     where s._id in (select _touched from pyelt_touched_2)
         and (s._active or s._finish_runid is distinct from s._runid)) as changed
-where changed._key is not null;
+group by changed._key;
 
 release savepoint mapping;
+
+-- see whether rejected rows are among them  [invoice_hstage -> Patient]
+select exists (select from pyelt_keys_2 where _refused)
+or exists (select from "sys".rejected_rows where pipe = %(pipe)s and mapping = any(%(mappings)s))
+or exists (
+    select from "sys".journal
+    where schemaname = %(schema_0)s and tablename = %(table_0)s
+        and runid = any(%(runids_0)s::numeric[]) and before ? '_valid');
 
 -- gather statistics of changed keys
 analyze pyelt_keys_2;
@@ -205,14 +221,49 @@ from "pyelt_changes_dv_invoice_sat" as c;
 
 -- find keys that went or came back: dv.invoice_sat_record_status  [invoice_hstage -> Invoice]
 create temporary table "pyelt_status_dv_invoice_sat_record_status" on commit drop as
+with recursive later_1 as (
+    select r._id, r._runid,
+        r._runid <> all(%(runids_1)s::numeric[]) and (r._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema_1)s and j.tablename = %(table_1)s and j.row_id = r._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping_1)s and x.row_id = r._id
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+        r."invoice_number"
+    from "sor_billing"."invoice_hstage" as r
+    where r._active and r._id in (
+        select _id from "sor_billing"."invoice_hstage" where _active and not _valid
+        union
+        select row_id from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping_1)s and freed_runid is null)
+    union
+    select before._id, before._runid, (before._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema_1)s and j.tablename = %(table_1)s and j.row_id = before._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping_1)s and x.row_id = before._id
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."invoice_number"
+    from later_1
+    join "sor_billing"."invoice_hstage" before
+        on before."invoice_number" = later_1."invoice_number" and not before._active and before._finish_runid = later_1._runid
+    where not later_1.stood and before._runid < before._finish_runid),
+kept_1 as (
+    select (invoice_number)::text as _key
+    from "sor_billing"."invoice_hstage" s
+    where s._id in (select _id from later_1 where stood)),
+looked_at as (
+    select _key from pyelt_keys_1 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from (
-    select _key from pyelt_keys_1) as k
+from looked_at as k
 join "dv"."invoice_hub" as o on o.bk = k._key
 left join "dv"."invoice_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
     and not exists (select from pyelt_rows_1 as g where g._key = k._key)
-    and not exists (select from "sor_billing"."invoice_hstage" s where s._active and not s._valid and (invoice_number)::text = k._key)
+    and not exists (select from kept_1 as g where g._key = k._key)
 union all
 select o._id, true, a._revision, %(here)s::text
 from "dv"."invoice_sat_record_status" as a
@@ -302,14 +353,49 @@ from "pyelt_changes_dv_patient_sat_name" as c;
 
 -- find keys that went or came back: dv.patient_sat_record_status  [invoice_hstage -> Patient]
 create temporary table "pyelt_status_dv_patient_sat_record_status" on commit drop as
+with recursive later_2 as (
+    select r._id, r._runid,
+        r._runid <> all(%(runids_2)s::numeric[]) and (r._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s and j.row_id = r._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = r._id
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+        r."invoice_number"
+    from "sor_billing"."invoice_hstage" as r
+    where r._active and r._id in (
+        select _id from "sor_billing"."invoice_hstage" where _active and not _valid
+        union
+        select row_id from "sys".rejected_rows
+        where pipe = %(pipe)s and mapping = %(mapping_2)s and freed_runid is null)
+    union
+    select before._id, before._runid, (before._valid or exists (
+            select from "sys".journal j
+            where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s and j.row_id = before._id
+              and j.before ->> '_valid' = 'true'))
+        and not exists (
+            select from "sys".rejected_rows x
+            where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = before._id
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."invoice_number"
+    from later_2
+    join "sor_billing"."invoice_hstage" before
+        on before."invoice_number" = later_2."invoice_number" and not before._active and before._finish_runid = later_2._runid
+    where not later_2.stood and before._runid < before._finish_runid),
+kept_2 as (
+    select (patient_number)::text as _key
+    from "sor_billing"."invoice_hstage" s
+    where s._id in (select _id from later_2 where stood)),
+looked_at as (
+    select _key from pyelt_keys_2 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from (
-    select _key from pyelt_keys_2) as k
+from looked_at as k
 join "dv"."patient_hub" as o on o.bk = k._key
 left join "dv"."patient_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
     and not exists (select from pyelt_rows_2 as g where g._key = k._key)
-    and not exists (select from "sor_billing"."invoice_hstage" s where s._active and not s._valid and (patient_number)::text = k._key)
+    and not exists (select from kept_2 as g where g._key = k._key)
 union all
 select o._id, true, a._revision, %(here)s::text
 from "dv"."patient_sat_record_status" as a

@@ -34,8 +34,6 @@ select changed._id as _touched
 from (
     select _id from "sor_billing"."invoice_hstage" where _runid = any(%(runids)s::numeric[])
     union
-    select _id from "sor_billing"."invoice_hstage" where _finish_runid = any(%(runids)s::numeric[])
-    union
     select row_id from "sys".journal
     where schemaname = %(schema)s and tablename = %(table)s
         and runid = any(%(runids)s::numeric[]) and before ? '_valid'

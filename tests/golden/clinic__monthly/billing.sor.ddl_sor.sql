@@ -209,6 +209,25 @@ savepoint mapping;
 -- set how long to wait for locks
 select set_config('lock_timeout', %(timeout)s, true);
 
+-- try index invoice_hstage_closed_key
+savepoint mapping;
+
+-- create index invoice_hstage_closed_key: sor_billing.invoice_hstage
+create index if not exists "invoice_hstage_closed_key" on "sor_billing"."invoice_hstage" ((("invoice_number")::text)) where not _active;
+
+release savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
+release savepoint mapping;
+
+-- change tables
+savepoint mapping;
+
+-- set how long to wait for locks
+select set_config('lock_timeout', %(timeout)s, true);
+
 -- try index invoice_hstage_key_d58e3cc5
 savepoint mapping;
 
