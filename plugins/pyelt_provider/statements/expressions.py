@@ -100,7 +100,10 @@ def identifies(expression: str, key: tuple[str, ...]) -> bool:
     if len(key) != 1:
         return False
     parts: list[Token] = []
-    for number, token in enumerate(_significant(expression)):
+    found = _significant(expression)
+    if len(found) % 2 == 0:
+        return False
+    for number, token in enumerate(found):
         if number % 2 == 1:
             if token.text != "||":
                 return False
@@ -128,7 +131,7 @@ def cannot_fail(expression: str) -> bool:
     expression is also immutable, so an index can stand on it.
     """
     found = _significant(expression)
-    for token, following in zip(found, (*found[1:], None), strict=True):
+    for token, following in zip(found, (*found[1:], None), strict=False):
         called = following is not None and following.text == "("
         match token.kind:
             case TokenKind.LITERAL:

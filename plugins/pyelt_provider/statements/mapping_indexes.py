@@ -60,20 +60,25 @@ def mapping_indexes(pipeline: Pipeline, pipe: Pipe) -> tuple[MappingIndex, ...]:
     return tuple(dict.fromkeys(index for found in (*entities, *links) for index in found))
 
 
-def is_only_mapping(pipe: Pipe, mapping: EntityMapping) -> bool:
-    """Return True when no other entity mapping of the pipe loads the same hub."""
-    return sum(other.hub == mapping.hub for other in pipe.entities) == 1
+def _filled(pipeline: Pipeline, mapping: EntityMapping) -> set[TableName]:
+    """Return the satellites that a mapping loads; those that share one are loaded together."""
+    names = {item.satellite for item in mapping.fields}
+    return {
+        satellite.table
+        for satellite in pipeline.hubs[mapping.hub].satellites
+        if satellite.name in names or satellite.kind is SatelliteKind.RECORD_STATUS
+    }
 
 
 def _entity_index(pipeline: Pipeline, pipe: Pipe, mapping: EntityMapping) -> Iterator[MappingIndex]:
+    filled = _filled(pipeline, mapping)
+    if not filled:
+        return
     hub = pipeline.hubs[mapping.hub]
-    keeps_status = any(satellite.kind is SatelliteKind.RECORD_STATUS for satellite in hub.satellites)
-    if keeps_status:
+    if any(satellite.kind is SatelliteKind.RECORD_STATUS for satellite in hub.satellites):
         yield from _closed_rows_index(pipe, mapping.source.staging)
-    if mapping.fields or keeps_status:
-        yield from _index(
-            pipe, mapping.source.staging, mapping.source.join, (mapping.bk,), is_only_mapping(pipe, mapping)
-        )
+    alone = not any(filled & _filled(pipeline, other) for other in pipe.entities if other is not mapping)
+    yield from _index(pipe, mapping.source.staging, mapping.source.join, (mapping.bk,), alone)
 
 
 def _link_index(pipeline: Pipeline, pipe: Pipe, mapping: LinkMapping) -> Iterator[MappingIndex]:
