@@ -17,7 +17,7 @@ from pyelt_provider.execution.runner import RunRequest
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.pipeline import EmailSettings, Pipeline
 from pyelt_provider.orchestration.run_mails import mail_after_run, mail_before_run
-from pyelt_provider.statements.bookkeeping import create_bookkeeping
+from pyelt_provider.statements.runs.bookkeeping import create_bookkeeping
 from visits_project import pipeline
 
 LOG = logging.getLogger("mails")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.projects import DOMAIN, PIPE, problems_of, write_project
-from pyelt_provider.config.reading import find_projects, read_pipeline
+from pyelt_provider.config.project_files import find_projects
+from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.errors import ConfigError
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.connection import ConnectionRef

@@ -8,9 +8,9 @@ from typing import Any
 
 from databases import Database
 from pyelt_provider.identifiers import TableName
-from pyelt_provider.statements.bulk import drop_for_bulk, restore_after_bulk
+from pyelt_provider.statements.ddl.bulk import drop_for_bulk, restore_after_bulk
+from pyelt_provider.statements.ddl.tables import TableSpec, hub_spec, specs_of
 from pyelt_provider.statements.step import Program, Result, Statement
-from pyelt_provider.statements.tables import TableSpec, hub_spec, specs_of
 from written_projects import loader
 
 DOMAIN = """

@@ -17,7 +17,7 @@ from pyelt_provider.command_line import main
 from pyelt_provider.command_line.exit_codes import ExitCode
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.demo import command as demo
-from pyelt_provider.statements.bookkeeping import create_bookkeeping
+from pyelt_provider.statements.runs.bookkeeping import create_bookkeeping
 
 ALL_TEXT = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 

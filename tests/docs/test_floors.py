@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from docs.documents import ROOT
@@ -50,6 +51,33 @@ def test_nothing_imports_from_a_floor_above() -> None:
         if name.startswith("pyelt_provider.") and known.get(name.split(".")[1], 0) > known[part]
     ]
     assert upwards == []
+
+
+def circle(uses: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(uses).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def uses_of(depth: int, folder: Path = PACKAGE) -> dict[str, set[str]]:
+    """What imports what, by the first `depth` parts of a module's name."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(folder.rglob("*.py")):
+        names = ("pyelt_provider", *path.relative_to(PACKAGE).with_suffix("").parts)
+        own = ".".join(names[:depth])
+        targets = {".".join(name.split(".")[:depth]) for name in imports(path) if name.startswith("pyelt_provider.")}
+        found.setdefault(own, set()).update(targets - {own})
+    return found
+
+
+def test_no_two_modules_import_each_other_not_even_by_a_detour() -> None:
+    assert circle(uses_of(depth=9)) == []
+
+
+def test_the_folders_of_statements_import_in_one_direction() -> None:
+    assert circle(uses_of(3, PACKAGE / "statements")) == []
 
 
 def test_the_floors_below_the_sixth_know_no_airflow() -> None:

@@ -11,9 +11,9 @@ from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Domain, Hub
 from pyelt_provider.model.mapping import EntityMapping
 from pyelt_provider.model.pipeline import Pipeline
-from pyelt_provider.statements.casts import cast_expression, comparable
-from pyelt_provider.statements.expressions import cannot_fail, identifies, sole_column, tokens, without_alias
-from pyelt_provider.statements.mapping_indexes import mapping_indexes
+from pyelt_provider.statements.mappings.indexes import mapping_indexes
+from pyelt_provider.statements.sql.casts import cast_expression, comparable
+from pyelt_provider.statements.sql.expressions import cannot_fail, identifies, sole_column, tokens, without_alias
 
 
 @pytest.mark.parametrize("expression", ["nr", "s.nr", "NR", '"nr"', "nr || '_his'", "'a' || s.nr || 'b' -- why not"])

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_views(pipeline: Pipeline) -> None:
     """Raise ConfigError when the columns of the vault's views would clash or be cut."""
-    from pyelt_provider.statements.vault_views import vault_views
+    from pyelt_provider.statements.vault.views import vault_views
 
     try:
         vault_views(pipeline)

@@ -25,9 +25,9 @@ from pyelt_provider.model.place import Place
 from pyelt_provider.planning.plan import build_plans
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
-from pyelt_provider.statements.bookkeeping import create_bookkeeping
-from pyelt_provider.statements.mapping_checks import mapping_problems
+from pyelt_provider.statements.mappings.checks import mapping_problems
 from pyelt_provider.statements.programs import statements_for
+from pyelt_provider.statements.runs.bookkeeping import create_bookkeeping
 from pyelt_provider.statements.step import Isolated, Program, ReadColumns, Result, Statement
 
 _DDL = (StageKind.PREPARE, StageKind.DDL_VALSET, StageKind.DDL_DV)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyelt_provider.command_line.exit_codes import UsageError
-from pyelt_provider.config.reading import find_projects
+from pyelt_provider.config.project_files import find_projects
 
 DEFAULT_ROOT = Path("configs")
 

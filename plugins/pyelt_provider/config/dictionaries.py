@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pyelt_provider.config.build_pipeline import NamedDocument, Project, build_pipeline
+from pyelt_provider.config.project_files import sql_files
 from pyelt_provider.config.spots import Problems, Spot
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.model.pipeline import Pipeline
@@ -31,8 +32,6 @@ def pipeline_from_dicts(
     `pipes` is a dict per pipe name, or a list of dicts with the key ``pipe``. `folder` is where functions/, datamarts/
     and hook files stand. The dicts are copied: nothing is shared between pipes. Raises ConfigError with all problems.
     """
-    from pyelt_provider.config.reading import sql_files
-
     problems = Problems()
     place = Path(folder) if folder is not None else None
     documents = documents_of(general_config, pipes, domain)

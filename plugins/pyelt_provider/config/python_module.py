@@ -10,6 +10,7 @@ from typing import Any
 
 from pyelt_provider.config.build_pipeline import Project
 from pyelt_provider.config.dictionaries import documents_of
+from pyelt_provider.config.project_files import read_domains, sql_files
 from pyelt_provider.config.spots import Problems, Spot, nearest
 from pyelt_provider.errors import ConfigError, Problem
 from pyelt_provider.model.connection import masked
@@ -21,8 +22,6 @@ def read_module(path: Path, folder: Path, environment: Mapping[str, str], proble
     It has a dict `general_config`; the pipes are the dict (or list) `pipes`, or every dict ``<name>_config``; the
     domain is the dict `domain`, the list `domains`, or the folder's domain.yaml.
     """
-    from pyelt_provider.config.reading import read_domains, sql_files
-
     source = path.read_bytes()
     file = path.name
     values = _executed(source, path, file)

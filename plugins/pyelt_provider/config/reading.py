@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pyelt_provider.config.build_pipeline import NamedDocument, Project, build_pipeline
-from pyelt_provider.config.datamarts import SqlFile
-from pyelt_provider.config.spots import Problems, nearest
+from pyelt_provider.config.project_files import (
+    PIPELINE_FILES,
+    PYTHON_FILES,
+    check_strays,
+    first_of,
+    read_domains,
+    sql_files,
+    yaml_files,
+)
+from pyelt_provider.config.python_module import read_module
+from pyelt_provider.config.spots import Problems
 from pyelt_provider.config.yaml_text import read_yaml
 from pyelt_provider.errors import ConfigError, Problem
 from pyelt_provider.model.pipeline import Pipeline
-
-PIPELINE_FILES = ("pipeline.yaml", "pipeline.yml")
-PYTHON_FILES = ("config.py", "configs.py")
 
 
 def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) -> Pipeline:
@@ -31,10 +37,8 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         raise ConfigError(
             (Problem(str(folder), 1, "", "there is no such folder", "name a folder with a pipeline.yaml"),)
         )
-    path = _first_of(folder, PIPELINE_FILES)
-    if path is None and (module := _first_of(folder, PYTHON_FILES)) is not None:
-        from pyelt_provider.config.python_module import read_module
-
+    path = first_of(folder, PIPELINE_FILES)
+    if path is None and (module := first_of(folder, PYTHON_FILES)) is not None:
         return build_pipeline(read_module(module, folder, environment, problems), problems)
     if path is None:
         file, mend = PIPELINE_FILES[0], "a project begins with it: write the keys pipeline and conn_dwh into it"
@@ -46,86 +50,16 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         domains=read_domains(folder, problems),
         pipes=[
             NamedDocument(file.stem, read_yaml(file, f"pipes/{file.name}", problems))
-            for file in _yaml(folder / "pipes")
+            for file in yaml_files(folder / "pipes")
         ],
         datamarts=sql_files(folder, "datamarts", problems),
         functions=sql_files(folder, "functions", problems),
         folder=folder,
         environment=environment,
     )
-    _check_strays(folder, problems)
+    check_strays(folder, problems)
     if not project.pipes:
         problems.add(
             Problem("pipes", 1, "", "the project has no pipe", "write one file per source system, pipes/<name>.yaml")
         )
     return build_pipeline(project, problems)
-
-
-def find_projects(root: Path) -> list[Path]:
-    """Return the project folders at or directly below `root`, sorted by name; a file in a project stands for it."""
-    root = Path(root)
-    if root.is_file():
-        root = root.parent
-        while not is_project(root) and root.name in ("pipes", "datamarts", "functions"):
-            root = root.parent
-    if is_project(root):
-        return [root]
-    if not root.is_dir():
-        return []
-    return [folder for folder in sorted(root.iterdir()) if folder.is_dir() and is_project(folder)]
-
-
-def is_project(folder: Path) -> bool:
-    """Say whether the folder holds a project's first file."""
-    return _first_of(folder, PIPELINE_FILES + PYTHON_FILES) is not None
-
-
-def read_domains(folder: Path, problems: Problems) -> list[NamedDocument]:
-    """Return domain.yaml and every domain_<schema>.yaml; the name is the schema, empty for domain.yaml."""
-    files = [path for path in _yaml(folder) if path.stem == "domain" or path.stem.startswith("domain_")]
-    return [
-        NamedDocument(path.stem.removeprefix("domain").removeprefix("_"), read_yaml(path, path.name, problems))
-        for path in files
-    ]
-
-
-def sql_files(folder: Path, name: str, problems: Problems) -> list[SqlFile]:
-    """Return the SQL files of a subfolder, sorted by name."""
-    found = []
-    for path in sorted((folder / name).glob("*.sql")):
-        file = f"{name}/{path.name}"
-        try:
-            found.append(SqlFile(file, path.stem, path.read_text("utf-8-sig")))
-        except (OSError, UnicodeDecodeError):
-            problems.add(
-                Problem(file, 1, "", "the file cannot be read as UTF-8 text", "check permissions and encoding")
-            )
-    return found
-
-
-def _first_of(folder: Path, names: tuple[str, ...]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _yaml(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
-
-
-def _check_strays(folder: Path, problems: Problems) -> None:
-    """Report YAML files and SQL files which nobody reads because of their name or place."""
-    for path in _yaml(folder):
-        if path.name not in PIPELINE_FILES and path.stem != "domain" and not path.stem.startswith("domain_"):
-            known = ["pipeline.yaml", "domain.yaml", "domain_<schema>.yaml"]
-            problems.add(Problem(path.name, 1, "", "nothing reads a file of this name", nearest(path.name, known)))
-    known = ["pipes", "datamarts", "functions"]
-    for path in sorted(folder.iterdir()):
-        near = nearest(path.name, known)
-        if path.is_dir() and path.name not in known and near.startswith("did") and _has_config_files(path):
-            problems.add(Problem(path.name, 1, "", "nothing reads a folder of this name", near))
-
-
-def _has_config_files(folder: Path) -> bool:
-    """Say whether a folder holds files that somebody may have meant for us; deliveries lie in folders like `data`."""
-    return any(path.suffix in (".yaml", ".yml", ".sql") for path in folder.iterdir())

@@ -20,8 +20,8 @@ from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.plan import pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
-from pyelt_provider.statements.locking import LOADING, lock_stage
-from pyelt_provider.statements.taking_back import take_back
+from pyelt_provider.statements.runs.locking import LOADING, lock_stage
+from pyelt_provider.statements.runs.taking_back import take_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

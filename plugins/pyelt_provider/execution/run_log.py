@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from pyelt_provider.identifiers import quote
-from pyelt_provider.statements.bookkeeping import SYS_VERSION, create_bookkeeping
+from pyelt_provider.statements.runs.bookkeeping import SYS_VERSION, create_bookkeeping
 
 RUN_NUMBER_LOCK = "pyelt: run numbers"
 

@@ -27,10 +27,10 @@ from pyelt_provider.execution.warehouse import session
 from pyelt_provider.identifiers import quote
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
-from pyelt_provider.statements.locking import lock_stage
-from pyelt_provider.statements.ordering import check_order
 from pyelt_provider.statements.programs import statements_for
-from pyelt_provider.statements.taking_back import take_back
+from pyelt_provider.statements.runs.locking import lock_stage
+from pyelt_provider.statements.runs.ordering import check_order
+from pyelt_provider.statements.runs.taking_back import take_back
 
 LOCK_PATIENCE = "2h"
 """How long a stage waits for its own advisory locks: other stages may be loading millions of rows behind them."""

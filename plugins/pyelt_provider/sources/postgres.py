@@ -14,7 +14,7 @@ from pyelt_provider.errors import DeliveryRefused
 from pyelt_provider.execution.database_errors import safe_message
 from pyelt_provider.execution.environment import SourceDatabase
 from pyelt_provider.sources.database import Reading, open_source, source_columns
-from pyelt_provider.statements.row_hash import row_text
+from pyelt_provider.statements.sql.row_hash import row_text
 
 PIPE_BUFFER = 256 * 1024
 MANY_KEYS = 50_000

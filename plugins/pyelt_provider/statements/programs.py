@@ -6,18 +6,18 @@ from typing import assert_never
 
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
-from pyelt_provider.statements.closing import close
-from pyelt_provider.statements.datamart_ddl import ddl_dm
-from pyelt_provider.statements.datamart_load import etl_dm
-from pyelt_provider.statements.hub_load import etl_hubs
-from pyelt_provider.statements.link_load import etl_links
-from pyelt_provider.statements.mapping_checks import check_mappings
-from pyelt_provider.statements.preparing import prepare
-from pyelt_provider.statements.staging_ddl import ddl_sor
-from pyelt_provider.statements.staging_load import etl_sor
+from pyelt_provider.statements.datamarts.ddl import ddl_dm
+from pyelt_provider.statements.datamarts.load import etl_dm
+from pyelt_provider.statements.hubs.load import etl_hubs
+from pyelt_provider.statements.links.load import etl_links
+from pyelt_provider.statements.mappings.checks import check_mappings
+from pyelt_provider.statements.runs.closing import close
+from pyelt_provider.statements.runs.preparing import prepare
+from pyelt_provider.statements.staging.ddl import ddl_sor
+from pyelt_provider.statements.staging.load import etl_sor
 from pyelt_provider.statements.step import Program
-from pyelt_provider.statements.valueset_load import etl_valset
-from pyelt_provider.statements.vault_ddl import ddl_dv, ddl_valset
+from pyelt_provider.statements.valuesets.load import etl_valset
+from pyelt_provider.statements.vault.ddl import ddl_dv, ddl_valset
 
 
 def statements_for(stage: Stage, run: Run) -> Program:

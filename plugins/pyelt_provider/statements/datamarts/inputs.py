@@ -1,0 +1,181 @@
+"""What a datamart model is made of: its query, the tables behind what it reads, and whether those changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyelt_provider.identifiers import TableName, opaque, quote
+from pyelt_provider.model.datamart import DatamartModel, Materialization
+from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.planning.fingerprint import fingerprint
+from pyelt_provider.planning.run import Run
+from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.sql.expressions import names_in
+from pyelt_provider.statements.step import Program, Routine, Statement
+from pyelt_provider.statements.vault.views import vault_views
+
+_OF_THE_MOMENT = frozenset(
+    {"now", "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "clock_timestamp"}
+    | {"statement_timestamp", "transaction_timestamp", "timeofday", "random", "gen_random_uuid", "nextval", "age"}
+)
+"""Names that give something else each time: a model that uses one is built at every run."""
+
+
+def query_of(model: DatamartModel) -> str:
+    """Return the model's SELECT, ready for a statement with parameters, without a semicolon at its end."""
+    return opaque(re.sub(r"[\s;]+$", "", model.sql))
+
+
+def model_fingerprint(model: DatamartModel, pipeline: Pipeline) -> str:
+    """Return a digest that changes when the model, or a function of the project that it calls, does."""
+    functions = {function.name.rpartition(".")[2].lower(): function.sql for function in pipeline.functions}
+    called = sorted(names_in(model.sql) & functions.keys())
+    return fingerprint(model, *(functions[name] for name in called))
+
+
+def always_builds(model: DatamartModel, pipeline: Pipeline) -> bool:
+    """Return True when the model may give something else although no table that it reads changed."""
+    functions = {function.name.rpartition(".")[2].lower(): function.sql for function in pipeline.functions}
+    names = names_in(model.sql)
+    bodies = frozenset[str]().union(*(names_in(functions[name]) for name in names & functions.keys()))
+    reads_in_function = "from" in bodies
+    return not model.reads or bool((names | bodies) & _OF_THE_MOMENT) or reads_in_function
+
+
+Views = Mapping[TableName, tuple[TableName, ...]]
+"""What each view of the vault and of the datamarts reads."""
+
+
+def views_of(pipeline: Pipeline) -> Views:
+    """Return what every view that the pipeline makes reads."""
+    views = {view.table: view.reads for view in vault_views(pipeline)}
+    views |= {model.table: model.reads for model in pipeline.datamarts if model.materialization is Materialization.VIEW}
+    return views
+
+
+def tables_behind(model: DatamartModel, views: Views) -> tuple[TableName, ...]:
+    """Return the tables that decide what the model gives: views are resolved to what they read."""
+    found: set[TableName] = set()
+    unread = list(model.reads)
+    while unread:
+        table = unread.pop()
+        if table in views and table not in found:
+            unread += views[table]
+        found.add(table)
+    return tuple(sorted(found - views.keys()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """Whether a model has to be built: `new` since it never was, or was otherwise; `changed` since what it reads was.
+
+    `anew` says that it has to be built from nothing: something that it has seen was taken back or loaded again, or the
+    stage itself is done again in its run. `pending` are the loads to remember.
+    """
+
+    new: bool
+    changed: bool
+    anew: bool
+    pending: tuple[tuple[TableName, object], ...]
+
+
+def freshness(model: DatamartModel, tables: tuple[TableName, ...], stage: Stage, run: Run) -> Routine[Freshness]:
+    """Ask the bookkeeping what wrote to the `tables` behind a model since it was last built; one statement."""
+    s = quote(stage.pipeline.sys_schema)
+    result = yield Statement(
+        label="see what changed since the model was built",
+        table=model.table,
+        fetch=True,
+        parameters={
+            "mapping": str(model.table),
+            "schemas": [table.schema for table in tables],
+            "tables": [table.name for table in tables],
+            "runid": run.number,
+            "stage": stage.id,
+        },
+        assumed=((None, False, None, None, None),),
+        sql=f"""
+with built as (
+    select runid, stage, fingerprint from {s}.mapping_states
+    where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
+seen as (
+    select * from {s}.positions where pipe = '' and mapping = %(mapping)s),
+changes as (
+    select distinct wrote.schemaname, wrote.tablename, loaded.load_order
+    from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
+    join {s}.steps wrote on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+    join {s}.stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
+        and loaded.attempt = wrote.attempt and loaded.state in ('done', 'failed')
+    where wrote.rows > 0 and wrote.count not in ('read', 'unkeyed', 'differing', 'waiting', 'rejected')
+      -- What the model's own stage wrote before it built the model has been seen.
+      and not exists (select from seen where seen.runid = wrote.runid and seen.stage = wrote.stage)
+      and not exists (
+        select from seen
+        where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+          and seen.sor_runid = loaded.load_order))
+select (select fingerprint from built),
+    exists (
+        select from seen where sor_runid > 0 and not exists (
+            select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
+    or exists (
+        select from {s}.stages done
+        where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
+    c.schemaname, c.tablename, c.load_order
+from (values (1)) as one_row left join changes c on true
+order by c.load_order""",
+    )
+    known, anew = result.rows[0][:2]
+    changes = [row[2:] for row in result.rows if row[2] is not None]
+    return Freshness(
+        new=known != model_fingerprint(model, stage.pipeline),
+        changed=bool(changes),
+        anew=bool(anew),
+        pending=tuple((TableName(str(schema), str(table)), load) for schema, table, load in changes),
+    )
+
+
+def remember_build(model: DatamartModel, stage: Stage, run: Run, fresh: Freshness) -> Program:
+    """Remember which loads the model has seen, and what it looked like."""
+    s = quote(stage.pipeline.sys_schema)
+    if fresh.anew:
+        yield Statement(
+            label="forget loads that are gone",
+            parameters={"mapping": str(model.table)},
+            sql=f"""
+delete from {s}.positions seen
+where pipe = '' and mapping = %(mapping)s and sor_runid > 0 and not exists (
+    select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))""",
+        )
+    yield Statement(
+        label="remember what the model has seen",
+        parameters={
+            "mapping": str(model.table),
+            "runid": run.number,
+            "stage": stage.id,
+            # The model's own entry says that this stage built it, so that it does not react to itself.
+            "schemas": [*(table.schema for table, _ in fresh.pending), model.table.schema],
+            "tables": [*(table.name for table, _ in fresh.pending), model.table.name],
+            "loads": [*(load for _, load in fresh.pending), -run.number],
+        },
+        sql=f"""
+insert into {s}.positions (pipe, mapping, schemaname, tablename, sor_runid, runid, stage)
+select '', %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
+from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
+on conflict do nothing""",
+    )
+    if fresh.new:
+        digest = model_fingerprint(model, stage.pipeline)
+        yield Statement(
+            label="remember what the model looks like",
+            parameters={
+                "mapping": str(model.table),
+                "runid": run.number,
+                "stage": stage.id,
+                "fingerprint": digest,
+            },
+            sql=f"""
+insert into {s}.mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values ('', %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '')""",
+        )

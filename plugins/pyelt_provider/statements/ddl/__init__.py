@@ -1,0 +1,1 @@
+"""Tables, views and functions: as values, compared with the catalogue, and made only where something is missing."""

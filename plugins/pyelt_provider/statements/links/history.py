@@ -1,0 +1,224 @@
+"""Links whose other rows matter: which keys a load touches, and which rows give the same links or driving keys now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyelt_provider.identifiers import opaque, quote, quote_all, text_literal
+from pyelt_provider.model.domain import Link
+from pyelt_provider.model.staging import StagingTable
+from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.links.rows import LinkWork, conditions, hub_joins, relation, resolved_columns, usable
+from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
+from pyelt_provider.statements.sql.casts import key_expression
+from pyelt_provider.statements.sql.expressions import identifies
+from pyelt_provider.statements.step import Count, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkGroup:
+    """Mappings of one link that are loaded together; with a history all mappings of the pipe on it.
+
+    `full`: all their rows are compared. Else the keys that the changed rows have or had are in the temporary table
+    `keys`: the lookups (look_1, ...), the whole key (key_1, ...), the link's type and whether the row is closed.
+    """
+
+    link: Link
+    works: tuple[LinkWork, ...]
+    full: bool
+    has_history: bool
+
+    @property
+    def name(self) -> str:
+        return ", ".join(work.name for work in self.works)
+
+    @property
+    def keys(self) -> str:
+        return quote(f"pyelt_link_keys_{self.works[0].number}")
+
+    @property
+    def states(self) -> str:
+        """The temporary table of the links that are touched, and whether each is current."""
+        return quote(f"pyelt_link_states_{self.works[0].number}")
+
+    def by_staging_key(self, work: LinkWork) -> bool:
+        """True when one of the references says the key of the staging table, and no other mapping gives the link.
+
+        Then no two active rows give the same link (or driving key).
+        """
+        chosen = self._lookup_references(work)
+        return (
+            len(self.works) == 1
+            and work.source.is_incremental
+            and work.staging is not None
+            and any(identifies(bk, work.staging.key) for bk in chosen)
+        )
+
+    def lookups(self, work: LinkWork) -> tuple[str, ...]:
+        """Return the expressions by which other active rows of the same link (or driving key) are found by an index.
+
+        The staging key where that says it, else the reference expressions that have an index (see mapping_indexes).
+        """
+        if self.by_staging_key(work) and work.staging is not None:
+            return tuple(f"s.{quote(column)}" for column in work.staging.key)
+        return tuple(key_expression(bk) for bk in self._lookup_references(work))
+
+    def _lookup_references(self, work: LinkWork) -> tuple[str, ...]:
+        by_role = {reference.role: reference.bk for reference in work.mapping.references}
+        return tuple(by_role[r.role] for r in self.link.references if self.link.driving in (None, r.role))
+
+
+def link_type(work: LinkWork) -> str:
+    """Return the type of the mapping's links as SQL: a text, or null for links without types."""
+    return f"{text_literal(work.mapping.type)}::text" if work.mapping.type is not None else "null::text"
+
+
+def create_keys(group: LinkGroup) -> Statement:
+    """Make the temporary table of touched keys."""
+    looks = ", ".join(f"look_{number} text" for number, _ in enumerate(group.lookups(group.works[0]), 1))
+    keys = ", ".join(f"key_{number} text" for number, _ in enumerate(group.link.references, 1))
+    return Statement(
+        label="make room for the keys of changed rows",
+        mapping=group.name,
+        sql=f"create temporary table {group.keys} ({looks}, {keys}, type text, gone boolean) on commit drop",
+    )
+
+
+def _row_parameters(stage: Stage, work: LinkWork, staging: StagingTable) -> dict[str, object]:
+    return history_parameters(stage, work.name, staging, () if work.full else work.delta.runids)
+
+
+def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
+    """Collect the keys of the mapping's changed rows, the closed ones included.
+
+    Where a changed row gave the vault nothing so far, the row that stood before it says what the vault has. With
+    `excluded`, rows whose keys cannot be evaluated stay out, behind a fence.
+    """
+    staging = work.staging
+    assert staging is not None
+    looks = ", ".join(f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(work), 1))
+    source = work.entity.relation
+    if excluded:
+        join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
+        source = f"""(
+        select s.* from {staging.table.sql} s
+        where not exists (select from {work.entity.rejected}_keys x where x._row = s._id)
+        offset 0) s{join}"""
+    return Statement(
+        label="collect the keys of changed rows",
+        mapping=work.name,
+        parameters=_row_parameters(stage, work, staging),
+        sql=f"""
+insert into {group.keys}
+with recursive later as (
+    select changed._id, changed._runid,
+        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else {stood(stage, "changed")} end
+            as stood,
+        {quote_all(staging.key, "changed")}
+    from {staging.table.sql} changed
+    where changed._id in (select _touched from {work.touched})
+      and (changed._active or changed._finish_runid is distinct from changed._runid)
+    union
+    {replaced_rows(stage, staging)}
+)
+select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
+from {source}
+{conditions(work.source, "s._id in (select _id from later)")}
+""",
+    )
+
+
+def collect_history(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
+    """Collect every usable row of a mapping that gives a touched link (or driving key); all of them when full."""
+    looks = group.lookups(work)
+    look_list = ", ".join(f"look_{number}" for number, _ in enumerate(looks, 1))
+    of_type = f" where k.type = {link_type(work)}" if work.mapping.type is not None else ""
+    narrowed = () if group.full else (f"({', '.join(looks)}) in (select {look_list} from {group.keys} k{of_type})",)
+    return Statement(
+        label="look up the references of all rows with changed keys",
+        mapping=work.name,
+        table=group.link.table,
+        count=Count.READ,
+        sql=f"""
+create temporary table {work.rows} on commit drop as
+select {work.row_id} as row_id, true as usable, c.run_number, c.preference, c.place{_values(work, "c.")},
+    {resolved_columns(group.link)}
+from (
+    select {_history_columns(group, work)}, {work.key_columns}
+    from {relation(work, excluded=excluded)}
+    {conditions(work.source, *usable(work), *narrowed)}
+) c
+{hub_joins(stage, group.link)}
+""",
+    )
+
+
+def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
+    """Add what rejected active rows, or the rows that they replaced, gave the vault: that stays as it was.
+
+    Such a row is not usable: it gives no new link, and its own does not end. With `excluded` also for the rows that
+    this mapping rejects in this run.
+    """
+    staging = work.staging
+    assert staging is not None
+    rejected = f"\n        union\n        select _row from {work.entity.rejected}" if excluded else ""
+    return Statement(
+        label="keep what rejected rows gave before",
+        mapping=work.name,
+        table=group.link.table,
+        parameters=_row_parameters(stage, work, staging),
+        sql=f"""
+insert into {work.rows} (row_id, usable, run_number, {_resolved_names(group.link)})
+with recursive later as (
+    select refused._id, refused._runid,
+        refused._runid <> all(%(runids)s::numeric[]) and {stood(stage, "refused")} as stood,
+        {quote_all(staging.key, "refused")}
+    from {staging.table.sql} refused
+    where refused._id in (
+        select bad._id from {staging.table.sql} bad where bad._active and not bad._valid{rejected})
+    union
+    {replaced_rows(stage, staging)}
+)
+select {work.row_id} as row_id, false, c.run_number,
+    {resolved_columns(group.link)}
+from (
+    select s._id as row_id, s._runid as run_number, {work.key_columns}
+    from {work.entity.relation}
+    {conditions(work.source, "s._id in (select _id from later where stood)")}
+) c
+{hub_joins(stage, group.link)}
+""",
+    )
+
+
+def _resolved_names(link: Link) -> str:
+    fks = ", ".join(quote(reference.column) for reference in link.references)
+    missing = ", ".join(f"missing_{number}" for number, _ in enumerate(link.references, 1))
+    return f"{fks}, {missing}, keyed"
+
+
+def _values(work: LinkWork, prefix: str) -> str:
+    return "".join(f", {prefix}{field.value}" for field in work.entity.fields)
+
+
+def _history_columns(group: LinkGroup, work: LinkWork) -> str:
+    """Return what is known of a source row besides its keys.
+
+    `place` is its rank among all by the order of the source key, `preference` that by what the user prefers; neither is
+    worked out where no two rows can meet.
+    """
+    preference = place = "null::bigint"
+    if not group.by_staging_key(work):
+        if work.mapping.prefer:
+            preference = f"dense_rank() over (order by {opaque(work.mapping.prefer)})"
+        if work.link.driving is not None or work.entity.fields:
+            place = f"row_number() over (order by {_source_order(work)})"
+    run_number = "null::numeric" if work.staging is None else "s._runid"
+    values = "".join(f", {field.sql} as {field.value}" for field in work.entity.fields)
+    return f"{work.source_id}{run_number} as run_number, {preference} as preference, {place} as place{values}"
+
+
+def _source_order(work: LinkWork) -> str:
+    if work.staging is None:
+        return ", ".join(f'{key_expression(bk)} collate "C"' for bk in work.references)
+    return ", ".join(f's.{quote(column)} collate "C"' for column in work.staging.key)

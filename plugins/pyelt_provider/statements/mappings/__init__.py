@@ -1,0 +1,1 @@
+"""What mappings share, whatever they fill: their source, the rows to look at, rows that cannot be evaluated."""

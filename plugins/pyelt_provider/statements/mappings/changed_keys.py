@@ -1,0 +1,149 @@
+"""Collects the business keys that a night's changed rows have or had: those whose other rows have to be looked up."""
+
+from __future__ import annotations
+
+from pyelt_provider.identifiers import opaque, quote, quote_all
+from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work
+from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
+from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS, isolate_keys
+from pyelt_provider.statements.step import Isolated, Program, Statement
+
+
+def collect_changed_keys(stage: Stage, group: Group) -> Program:
+    """Collect the keys that the changed rows of a group have or had, into its temporary table `keys`."""
+    isolated = False
+    guarded = yield Isolated(label="collect changed keys", program=_one(collect_keys(group)), only=DATA_ERRORS)
+    if guarded.error is not None:
+        for work in group.works:
+            if work.is_touched:
+                yield from isolate_keys(work)
+        isolated = True
+        yield collect_keys(group, isolated=True)
+    if group.keeps_status and (yield see_refused_rows(stage, group)).value is True:
+        yield Statement(label="collect changed keys anew", sql=f"drop table {group.keys}")
+        yield collect_keys_that_stood(stage, group, isolated=isolated)
+
+
+def _one(statement: Statement) -> Program:
+    yield statement
+
+
+def collect_keys(group: Group, *, isolated: bool = False) -> Statement:
+    """Collect the business keys that the changed rows have or had (`_closed`: a row that gave it is closed now)."""
+    queries = "\n    union all\n".join(_keys_of(work, isolated=isolated) for work in group.works if work.is_touched)
+    return Statement(
+        label="collect changed keys",
+        mapping=group.works[0].entity.name,
+        sql=f"""
+create temporary table {group.keys} on commit drop as
+select changed._key, bool_or(changed._refused) as _refused, bool_or(changed._closed) as _closed
+from (
+{queries}) as changed
+group by changed._key
+""",
+    )
+
+
+def _keys_of(work: Work, *, isolated: bool) -> str:
+    entity = work.entity
+    return f"""    select {entity.key} as _key, not s._valid as _refused, not s._active as _closed
+    from {_evaluable(entity, isolated=isolated)}
+    where s._id in (select _touched from {entity.touched})
+        and (s._active or s._finish_runid is distinct from s._runid)"""
+
+
+def _evaluable(entity: MappedEntity, *, isolated: bool) -> str:
+    """Return the mapping's source; without the rows whose key cannot be evaluated, behind a fence, when there are any."""
+    if not isolated:
+        return entity.relation
+    assert entity.staging is not None
+    join = f"\n    {opaque(entity.mapping.source.join)}" if entity.mapping.source.join else ""
+    return f"""(
+        select s.* from {entity.staging.table.sql} as s
+        where s._id not in (select _row from {entity.rejected}_keys)
+        offset 0) as s{join}"""
+
+
+def see_refused_rows(stage: Stage, group: Group) -> Statement:
+    """One row: whether any of the changed rows is or was rejected, by a validation or by its mapping.
+
+    Then what it gave the vault is not what it says.
+    """
+    sys = quote(stage.pipeline.sys_schema)
+    works = [work for work in group.works if work.is_touched]
+    judged = " or ".join(
+        f"""exists (
+        select from {sys}.journal
+        where schemaname = %(schema_{number})s and tablename = %(table_{number})s
+            and runid = any(%(runids_{number})s::numeric[]) and before ? '_valid')"""
+        for number, _ in enumerate(works)
+    )
+    return Statement(
+        label="see whether rejected rows are among them",
+        mapping=group.works[0].entity.name,
+        fetch=True,
+        assumed=((False,),),
+        parameters={
+            "mappings": [work.entity.name for work in works],
+            **_histories(stage, works),
+        },
+        sql=f"""
+select exists (select from {group.keys} where _refused)
+    or exists (select from {sys}.rejected_rows where pipe = %(pipe)s and mapping = any(%(mappings)s))
+    or {judged}
+""",
+    )
+
+
+def _histories(stage: Stage, works: list[Work]) -> dict[str, object]:
+    parameters: dict[str, object] = {}
+    for number, work in enumerate(works):
+        assert work.entity.staging is not None
+        parameters |= history_parameters(stage, work.entity.name, work.entity.staging, work.delta.runids, f"_{number}")
+    return parameters
+
+
+def collect_keys_that_stood(stage: Stage, group: Group, *, isolated: bool) -> Statement:
+    """Collect the keys that the changed rows have, and those (`_closed`) that closed rows gave while they stood.
+
+    Where a changed row never stood, the row that it replaced says what the vault has.
+    """
+    works = [work for work in group.works if work.is_touched]
+    chains = ",\n".join(_chain(stage, work, number) for number, work in enumerate(works))
+    queries = "\n    union all\n".join(
+        f"""    select {work.entity.key} as _key, not s._active as _closed
+    from {_evaluable(work.entity, isolated=isolated)}
+    where s._id in (
+        select _id from later_{number} where stood
+        union all
+        select _touched from {work.entity.touched})
+        and (s._active or s._id in (select _id from later_{number} where stood))"""
+        for number, work in enumerate(works)
+    )
+    return Statement(
+        label="collect changed keys",
+        mapping=group.works[0].entity.name,
+        parameters=_histories(stage, works),
+        sql=f"""
+create temporary table {group.keys} on commit drop as
+with recursive {chains}
+select changed._key, bool_or(changed._closed) as _closed
+from (
+{queries}) as changed
+group by changed._key
+""",
+    )
+
+
+def _chain(stage: Stage, work: Work, number: int) -> str:
+    entity = work.entity
+    assert entity.staging is not None
+    return f"""later_{number} as (
+    select changed._id, changed._runid, not changed._active and {stood(stage, "changed", f"_{number}")} as stood,
+        {quote_all(entity.staging.key, "changed")}
+    from {entity.staging.table.sql} as changed
+    where changed._id in (select _touched from {entity.touched})
+        and (changed._active or changed._finish_runid is distinct from changed._runid)
+    union
+    {replaced_rows(stage, entity.staging, f"_{number}", f"later_{number}")})"""

@@ -1,0 +1,1 @@
+"""Satellites of hubs and links: compared with their active rows, closed, added."""

@@ -1,0 +1,1 @@
+"""Source to sor: deliveries, their comparison with what is active, rejected rows, validations."""

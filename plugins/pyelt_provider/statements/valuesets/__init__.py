@@ -1,0 +1,1 @@
+"""Sor to valuesets: codes and their descriptions."""

@@ -1,0 +1,1 @@
+"""The vault as a whole: its tables, its views, its validations."""

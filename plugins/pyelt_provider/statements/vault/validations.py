@@ -1,0 +1,251 @@
+"""Judges vault rows by the domain's validations: marks what is invalid, once, and records it with the rejected rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyelt_provider.identifiers import TableName, opaque, quote
+from pyelt_provider.model.domain import Hub, Link, VaultValidation
+from pyelt_provider.planning.plan import hub_targets, link_targets
+from pyelt_provider.planning.run import Run
+from pyelt_provider.planning.stages import Stage, TargetKind
+from pyelt_provider.statements.ddl.tables import TableSpec, vault_specs
+from pyelt_provider.statements.mappings.deltas import digest
+from pyelt_provider.statements.mappings.order import each_mapping
+from pyelt_provider.statements.step import Count, Program, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedTable:
+    """A vault table that the pipe writes, the validations on it, and the table whose key says which row it is."""
+
+    spec: TableSpec
+    kind: TargetKind
+    rules: tuple[VaultValidation, ...]
+    owner: Hub | Link
+
+    @property
+    def table(self) -> TableName:
+        return self.spec.table
+
+    @property
+    def name(self) -> str:
+        """What its validations are called where mappings are named."""
+        return f"validations of {self.table}"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(*(text for rule in self.rules for text in (rule.when, rule.message)))
+
+    @property
+    def messages(self) -> list[str]:
+        return [rule.message for rule in self.rules]
+
+
+def validate_vault(stage: Stage, run: Run) -> Program:
+    """Mark the pipe's vault rows for which a validation holds, and record them in the schema's `_exceptions`.
+
+    Looks at the rows of this run only, through the index on `_runid`. When a table's validations were changed, all its
+    rows are judged once (of satellites the active ones), and rows that a changed rule does not mean any more are valid
+    again. What stood in a row before goes to the journal, so that it can be taken back.
+    """
+    judged = judged_tables(stage)
+    yield from each_mapping(((table.name, _judge(stage, run, table)) for table in judged), stage.pipeline.on_errors)
+
+
+def judged_tables(stage: Stage) -> tuple[JudgedTable, ...]:
+    """Return the tables with validations that the pipe's mappings write, in the order of their names."""
+    pipeline, pipe = stage.pipeline, stage.the_pipe
+    written = {target.table: target.kind for target in (*hub_targets(pipeline, pipe), *link_targets(pipeline, pipe))}
+    rules = [rule for domain in pipeline.domains for rule in domain.validations if rule.table in written]
+    specs = {spec.table: spec for spec in vault_specs(pipeline)}
+    owners = dict(_owners(stage))
+    return tuple(
+        JudgedTable(
+            spec=specs[table],
+            kind=written[table],
+            rules=tuple(rule for rule in rules if rule.table == table),
+            owner=owners[table],
+        )
+        for table in sorted({rule.table for rule in rules})
+    )
+
+
+def _owners(stage: Stage) -> Iterator[tuple[TableName, Hub | Link]]:
+    for hub in stage.pipeline.hubs.values():
+        yield hub.table, hub
+        yield from ((satellite.table, hub) for satellite in hub.satellites)
+    for link in stage.pipeline.links.values():
+        yield link.table, link
+        yield link.status_table, link
+        yield from ((satellite.table, link) for satellite in link.satellites)
+
+
+def _judge(stage: Stage, run: Run, table: JudgedTable) -> Program:
+    known = yield read_state(stage, table)
+    changed = known.value != table.fingerprint
+    marked = yield mark_rows(stage, run, table, everything=changed)
+    if marked.row_count:
+        yield record_marked(stage, run, table)
+    if changed:
+        yield remember_state(stage, run, table)
+
+
+def read_state(stage: Stage, table: JudgedTable) -> Statement:
+    """One row: the fingerprint of the table's validations when the pipe's rows were last judged."""
+    return Statement(
+        label="see whether validations were changed",
+        mapping=table.name,
+        fetch=True,
+        assumed=((table.fingerprint,),),
+        parameters={"pipe": stage.pipe_name, "mapping": table.name},
+        sql=f"""
+select fingerprint from {quote(stage.pipeline.sys_schema)}.mapping_states
+where pipe = %(pipe)s and mapping = %(mapping)s
+order by id desc limit 1
+""",
+    )
+
+
+def remember_state(stage: Stage, run: Run, table: JudgedTable) -> Statement:
+    return Statement(
+        label="remember what the validations look like",
+        mapping=table.name,
+        parameters={
+            "pipe": stage.pipe_name,
+            "mapping": table.name,
+            "runid": run.number,
+            "stage": stage.id,
+            "fingerprint": table.fingerprint,
+        },
+        sql=f"""
+insert into {quote(stage.pipeline.sys_schema)}.mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '')
+""",
+    )
+
+
+def mark_rows(stage: Stage, run: Run, table: JudgedTable, *, everything: bool) -> Statement:
+    """Mark rows for which a validation holds; with `everything` also free those that it does not mean any more.
+
+    The first validation that holds gives the message. The journal names a satellite's row by its whole key, since a
+    hub or link has several of them.
+    """
+    satellite = table.kind is TargetKind.SATELLITE
+    rows = "s._runid = %(runid)s"
+    if everything:
+        rows = "s._active" if satellite else "true"
+    cases = "\n            ".join(
+        f"when ({opaque(rule.when)}) then %(message_{number})s" for number, rule in enumerate(table.rules, 1)
+    )
+    key = [name for name in table.spec.primary_key if name != "_id"] if satellite else []
+    identity = ", ".join(f"'{name}', s.{quote(name)}" for name in key)
+    mark = f"|| jsonb_build_object('@key', jsonb_build_object({identity}))" if identity else ""
+    freed = " or not was_valid and message is null and was_message = any(%(messages)s)" if everything else ""
+    return Statement(
+        label="mark invalid rows",
+        mapping=table.name,
+        table=table.table,
+        count=Count.MARKED,
+        parameters={
+            "runid": run.number,
+            "pipe": stage.pipe_name,
+            "stage": stage.id,
+            "schema": table.table.schema,
+            "table": table.table.name,
+            "messages": table.messages,
+            **{f"message_{number}": message for number, message in enumerate(table.messages, 1)},
+        },
+        sql=f"""
+with judged as materialized (
+    select s.ctid as place, s._id as row_id, s._valid as was_valid, s._validation_msg as was_message,
+        jsonb_build_object('_valid', s._valid, '_validation_msg', s._validation_msg) {mark} as before,
+        case
+            {cases}
+        end as message
+    from {table.table.sql} s
+    where {rows} and s._source_system = %(pipe)s
+), changed as materialized (
+    select * from judged
+    where was_valid and message is not null{freed}
+), journalled as (
+    insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, row_id, before
+    from changed
+)
+update {table.table.sql} t
+set _valid = changed.message is null, _validation_msg = changed.message
+from changed
+where t.ctid = changed.place
+""",
+    )
+
+
+def record_marked(stage: Stage, run: Run, table: JudgedTable) -> Statement:
+    """Record the marked rows with their business key; a row that is there with the same message stays as it is."""
+    key = _business_key(stage, table)
+    identity = {"bk", *table.spec.primary_key}
+    columns = [c.name for c in table.spec.columns if not c.name.startswith("_") and c.name not in identity]
+    fields = ", ".join(f"'{name}', s.{quote(name)}" for name in columns)
+    return Statement(
+        label="record invalid rows",
+        mapping=table.name,
+        table=TableName(table.table.schema, "_exceptions"),
+        count=Count.INSERTED,
+        parameters={
+            "runid": run.number,
+            "pipe": stage.pipe_name,
+            "stage": stage.id,
+            "mapping": table.name,
+            "schema": table.table.schema,
+            "table": table.table.name,
+        },
+        sql=f"""
+insert into {TableName(table.table.schema, "_exceptions").sql}
+    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, found.message, found.key_fields,
+    found.fields
+from (
+    select distinct s._validation_msg as message, jsonb_build_object({key})::text as key_fields,
+        jsonb_build_object({fields})::text as fields
+    from {quote(stage.pipeline.sys_schema)}.journal j
+    join {table.table.sql} s on s._id = j.row_id{_same_row(table)}
+    where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
+      and not s._valid
+) found
+where not exists (
+    select from {TableName(table.table.schema, "_exceptions").sql} e
+    where md5(e.key_fields) = md5(found.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
+      and e.message = found.message and e._source_system = %(pipe)s and e.fields = found.fields)
+""",
+    )
+
+
+def _same_row(table: JudgedTable) -> str:
+    if table.kind is not TargetKind.SATELLITE:
+        return ""
+    return " and to_jsonb(s) @> (j.before -> '@key')"
+
+
+def _business_key(stage: Stage, table: JudgedTable) -> str:
+    """The row's business key as pairs of name and value for jsonb_build_object: `bk`, or the `bk` of each role."""
+    hybrid = "'type', s.type, " if "type" in table.spec.primary_key else ""
+    match table.owner:
+        case Hub() as hub:
+            return f"{hybrid}'bk', (select o.bk from {hub.table.sql} o where o._id = s._id)"
+        case Link() as link:
+            row = "s" if table.kind is TargetKind.LINK else "l"
+            found = ", ".join(
+                f"'{opaque(r.role).replace(chr(39), chr(39) * 2)}', (select h.bk from "
+                f"{stage.pipeline.hubs[r.hub].table.sql} h where h._id = {row}.{quote(r.column)})"
+                for r in link.references
+            )
+            if row == "s":
+                return found
+            values = ", ".join(
+                f"'{opaque(r.role).replace(chr(39), chr(39) * 2)}', (select h.bk from {link.table.sql} l "
+                f"join {stage.pipeline.hubs[r.hub].table.sql} h on h._id = l.{quote(r.column)} where l._id = s._id)"
+                for r in link.references
+            )
+            return hybrid + values

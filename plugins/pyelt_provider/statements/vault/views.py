@@ -1,0 +1,162 @@
+"""The views that show an entity or link with its satellites side by side, as values: columns and what they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyelt_provider.errors import DdlRefused
+from pyelt_provider.identifiers import TableName, quote, snake_case, text_literal
+from pyelt_provider.model.domain import Column, Hub, Link, Satellite, SatelliteKind, Valueset
+from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.statements.ddl.view_ddl import ViewSpec
+
+
+def vault_views(pipeline: Pipeline) -> tuple[ViewSpec, ...]:
+    """Return the views of all hubs and links of a pipeline.
+
+    A view has one row per key. Rows that a vault validation rejected are left out: a hub's or link's row whole, a
+    satellite's row by its columns being null. Where several pipes fill a satellite, the row is taken by the hub's order
+    of sources, else the one of the latest run. Raises DdlRefused when two columns of a view would have one name.
+    """
+    views = (
+        *(hub_view(hub, pipeline) for hub in pipeline.hubs.values()),
+        *(link_view(link, pipeline) for link in pipeline.links.values()),
+    )
+    refused = [problem for view in views for problem in _clashes(view)]
+    if refused:
+        raise DdlRefused("\n".join(refused))
+    return views
+
+
+def hub_view(hub: Hub, pipeline: Pipeline) -> ViewSpec:
+    """Return the view of a hub: its key, its satellites (inherited ones too), hybrid ones once per type, code names.
+
+    A subtype shows the keys of its own type and of the types below it.
+    """
+    sides = _Sides(hub.satellites, hub.sources, pipeline)
+    types = sorted(other.type for other in pipeline.hubs.values() if _descends(other, hub, pipeline))
+    of_type = f" and h.type in ({', '.join(map(text_literal, types))})" if hub.extends else ""
+    own = ("_id", "_runid", "_source_system", "_insert_date", "type", "bk")
+    return ViewSpec(
+        table=hub.view,
+        columns=(*((name, f"h.{name}") for name in own), *sides.columns),
+        source=f"from {hub.table.sql} h{sides.joins}\nwhere h._valid{of_type}",
+        description=hub.description,
+        reads=(hub.table, *sides.reads),
+    )
+
+
+def link_view(link: Link, pipeline: Pipeline) -> ViewSpec:
+    """Return the view of a link: its references with their business keys, its satellites and its status."""
+    sides = _Sides(link.satellites, (), pipeline)
+    columns = [(name, f"h.{name}") for name in ("_id", "_runid", "_source_system", "_insert_date", "type")]
+    joins, reads = "", [link.table]
+    for number, reference in enumerate(link.references, 1):
+        hub = pipeline.hubs[reference.hub]
+        columns.append((reference.column, f"h.{quote(reference.column)}"))
+        columns.append((f"{snake_case(reference.role)}_bk", f"r{number}.bk"))
+        joins += f"\njoin {hub.table.sql} r{number} on r{number}._id = h.{quote(reference.column)} and r{number}._valid"
+        reads.append(hub.table)
+    status: tuple[tuple[str, str], ...] = ()
+    if link.status:
+        status = (("status", "coalesce(z.record_status, 'active')"),)
+        joins += _one_row(link.status_table, "z", (), None)
+        reads.append(link.status_table)
+    return ViewSpec(
+        table=link.view,
+        columns=(*columns, *status, *sides.columns),
+        source=f"from {link.table.sql} h{joins}{sides.joins}\nwhere h._valid",
+        description=link.description,
+        reads=(*reads, *sides.reads),
+    )
+
+
+class _Sides:
+    """What stands beside the key in a view: the columns and joins of the satellites."""
+
+    def __init__(self, satellites: tuple[Satellite, ...], sources: tuple[str, ...], pipeline: Pipeline) -> None:
+        self.columns: list[tuple[str, str]] = []
+        self.reads: list[TableName] = []
+        self.joins = ""
+        self._pipeline = pipeline
+        for number, satellite in enumerate(satellites, 1):
+            self.reads.append(satellite.table)
+            name = snake_case(satellite.name)
+            match satellite.kind:
+                case SatelliteKind.RECORD_STATUS:
+                    self.joins += _one_row(satellite.table, f"s{number}", sources, None)
+                    self.columns.append((name, f"coalesce(s{number}.record_status, 'active')"))
+                case SatelliteKind.PLAIN:
+                    self.joins += _one_row(satellite.table, f"s{number}", sources, None)
+                    self._add(satellite, f"s{number}", name, "")
+                case SatelliteKind.HYBRID:
+                    for place, type_name in enumerate(satellite.types, 1):
+                        self.joins += _one_row(satellite.table, f"s{number}_{place}", sources, type_name)
+                        self._add(satellite, f"s{number}_{place}", name, f"{snake_case(type_name)}_")
+
+    def _add(self, satellite: Satellite, alias: str, name: str, of_type: str) -> None:
+        for number, column in enumerate(satellite.columns, 1):
+            self.columns.append((f"{name}_{of_type}{column.name}", f"{alias}.{quote(column.name)}"))
+            if column.codes is not None:
+                described = f"{of_type}{column.name}_{snake_case(column.codes.naam)}_omschr"
+                if any(described == taken for taken, _ in self.columns):
+                    described = f"{name}_{described}"
+                valueset = self._pipeline.valuesets[column.codes.valueset]
+                self.joins += _description(valueset, column, alias, f"{alias}_c{number}")
+                self.columns.append((described, f"{alias}_c{number}.omschrijving"))
+                if valueset.table not in self.reads:
+                    self.reads.append(valueset.table)
+
+
+def _one_row(table: TableName, alias: str, sources: tuple[str, ...], type_name: str | None) -> str:
+    """The active valid row of a key: no other row of it is better. An anti join serves one key and all keys well.
+
+    The ctid only says, cheaply, that a row is not compared with itself.
+    """
+    other = f"{alias}_o"
+    same_type = f" and {other}.type = {text_literal(type_name)}" if type_name is not None else ""
+    of_type = f" and {alias}.type = {text_literal(type_name)}" if type_name is not None else ""
+    return f"""
+left join {table.sql} {alias} on {alias}._id = h._id and {alias}._active and {alias}._valid{of_type}
+    and not exists (
+        select from {table.sql} {other}
+        where {other}._id = {alias}._id and {other}._active and {other}._valid{same_type}
+          and {other}.ctid <> {alias}.ctid
+          and {_rank(other, sources)} < {_rank(alias, sources)})"""
+
+
+def _rank(alias: str, sources: tuple[str, ...]) -> str:
+    """The smallest is shown: by order of sources (those not named come last), then the latest run, then by name."""
+    place = ""
+    if sources:
+        names = ", ".join(text_literal(source) for source in sources)
+        place = f"coalesce(array_position(array[{names}], {alias}._source_system::text), {len(sources) + 1}), "
+    return f"({place}-{alias}._runid, {alias}._source_system)"
+
+
+def _description(valueset: Valueset, column: Column, alias: str, own: str) -> str:
+    """The description of a code; of a periodical one that of the latest period which has begun."""
+    assert column.codes is not None
+    begun = " and v.ingangsdatum <= current_date" if valueset.periodical else ""
+    latest = "v.ingangsdatum desc, " if valueset.periodical else ""
+    return f"""
+left join lateral (
+    select v.omschrijving from {valueset.table.sql} v
+    where v.valueset_naam = {text_literal(column.codes.naam)} and v.code = {alias}.{quote(column.name)}::text
+      and v._active and v._valid{begun}
+    order by {latest}v._runid desc, v._source_system
+    limit 1) {own} on true"""
+
+
+def _descends(hub: Hub, ancestor: Hub, pipeline: Pipeline) -> bool:
+    while hub.name != ancestor.name:
+        if hub.extends is None:
+            return False
+        hub = pipeline.hubs[hub.extends]
+    return True
+
+
+def _clashes(view: ViewSpec) -> Iterator[str]:
+    names = [name for name, _ in view.columns]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"view {view.table} would have two columns {name}: rename a satellite or a column of it"
