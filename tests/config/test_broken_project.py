@@ -310,3 +310,39 @@ def test_pipe_names_that_cannot_be_task_groups_are_refused(tmp_path: Path) -> No
         "pipes/c.yaml:1: sor_schema: the schema 'pg_temp' is PostgreSQL's own; give it another name",
         "pipes/his.yaml:1: pipe: 'close' is the name of a stage; give the pipe another name",
     ]
+
+
+def test_columns_of_views_that_do_not_fit_are_told_when_the_config_is_read(tmp_path: Path) -> None:
+    domain = """
+        hubs:
+          Patient:
+            satellites:
+              Contact:
+                types: [a_way_to_reach_somebody_by_day]
+                columns:
+                  a_number_with_a_very_long_name: text
+              A: {b_c: text}
+              A_b: {c: text}
+          Person: {extends: Patient, satellites: {Own: {x: text}, Contact_a: {x: text}}}
+          Ward: {}
+          Bed: {extends: Ward, satellites: {_source: {system: text}}}
+          """
+    long = "contact_a_way_to_reach_somebody_by_day_a_number_with_a_very_long_name"
+    assert problems_of(write_project(tmp_path, {"domain.yaml": domain, "pipes/his.yaml": "pipe: his\n"})) == [
+        "domain.yaml:7: hubs.Patient.satellites.Contact.a_number_with_a_very_long_name: in dv.patient_view, the name "
+        f"'{long}' takes 69 bytes, PostgreSQL keeps 63 and would cut the rest silently; shorten it by 6 bytes",
+        "domain.yaml:9: hubs.Patient.satellites.A_b.c: dv.patient_view would have two columns 'a_b_c': this one and "
+        "that of A.b_c; rename one of them",
+        "domain.yaml:12: hubs.Bed.satellites._source.system: dv.bed_view would have two columns '_source_system': "
+        "this one and one that every such view has; rename one of them",
+    ]
+
+
+def test_types_to_which_values_would_be_cut_are_told(tmp_path: Path) -> None:
+    domain = "hubs: {Patient: {satellites: {Default: {a: 'varchar(3)[]', b: name, c: 'varchar[]', d: 'bit(3)'}}}}"
+    found = problems_of(write_project(tmp_path, {"domain.yaml": domain, "pipes/his.yaml": "pipe: his\n"}))
+    assert found == [
+        f"domain.yaml:1: hubs.Patient.satellites.Default.{column}: PostgreSQL cuts values to fit the type {kind!r} "
+        "without an error; use text[] (or varbit[] for bits), for a name text"
+        for column, kind in (("a", "varchar(3)[]"), ("b", "name"))
+    ]

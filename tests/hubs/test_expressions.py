@@ -70,6 +70,17 @@ def test_casts_say_the_type_and_never_cut_a_text() -> None:
     assert cast_expression("name", "text") == "(name)::text"
     assert cast_expression("name", "varchar(4)") == 'pg_catalog."varchar"((name)::varchar, 8, false)'
     assert cast_expression("name", "character(4)") == 'pg_catalog."bpchar"((name)::bpchar, 8, false)'
+    assert cast_expression("sex", "char") == 'pg_catalog."bpchar"((sex)::bpchar, 5, false)'
+    assert (
+        cast_expression("name", "national  character varying (4)") == 'pg_catalog."varchar"((name)::varchar, 8, false)'
+    )
+    assert cast_expression("flags", "bit(3)") == 'pg_catalog."bit"((flags)::varbit, 3, false)'
+    assert cast_expression("flags", "bit varying(3)") == 'pg_catalog."varbit"((flags)::varbit, 3, false)'
+    assert [cast_expression("x", kind) for kind in ("varchar", "bpchar", "varbit")] == [
+        "(x)::varchar",
+        "(x)::bpchar",
+        "(x)::varbit",
+    ]
     assert cast_expression("price", "numeric(8,2)") == "(price)::numeric(8,2)"
     assert cast_expression("name -- of the patient", "date") == "(name -- of the patient\n)::date"
 

@@ -10,6 +10,7 @@ import pytest
 from databases import Database
 from hubs.care import DAY_1, DAY_2, DAY_3, DAY_4, Care, entity, from_source, hub, pipe, satellite
 from pyelt_provider.model.pipeline import OnErrors
+from pyelt_provider.model.place import Place
 from pyelt_provider.model.staging import Validation
 
 HEADERS = {"his_patient": "nr;name;born;weight"}
@@ -220,3 +221,56 @@ def test_with_on_errors_log_the_failed_mapping_takes_its_rows_the_next_time(
     assert care.rows("select bk, _runid from dv.ward_hub") == [("2000-01-01", 2)]
     assert care.rows("select bk, _runid from dv.patient_hub order by 1") == [("1", 1)]
     assert DAY_4
+
+
+def test_a_value_that_its_column_cannot_hold_whole_rejects_the_row_and_is_never_cut(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    """Digits behind the point are another matter: they are rounded, as PostgreSQL does whenever it stores a number."""
+    limited = satellite(
+        "Patient", v="varchar(3)", c="char(3)", one="char", b="bit(3)", vb="varbit(3)", n="numeric(4,1)"
+    )
+    columns = {"v": "v", "c": "c", "one": "one", "b": "b", "vb": "vb", "n": "n"}
+    headers = {"his_patient": "nr;v;c;one;b;vb;n"}
+    his = pipe("his", {"patient": headers["his_patient"]}, entity("patient", **columns))
+    care = Care(warehouse, tmp_path, his, hubs=[hub("Patient", limited)])
+
+    care.deliver(
+        DAY_1,
+        headers,
+        his_patient=[
+            "1;abc;abc;a;101;101;123.44",
+            "2;abcd;;;;;",
+            "3;;abcd;;;;",
+            "4;;;ab;;;",
+            "5;;;;1011;;",
+            "6;;;;;1011;",
+            "7;;;;;;1234.5",
+            "8;a;a;;;1;0.05",
+            "9;;;;10;;",
+        ],
+    )
+
+    assert care.rows(
+        "select h.bk, v, c, one, b, vb, n::text from dv.patient_sat join dv.patient_hub h using (_id) order by 1"
+    ) == [("1", "abc", "abc", "a", "101", "101", "123.4"), ("8", "a", "a  ", None, None, "1", "0.1")]
+    assert care.rows("select key_fields::json ->> 'nr', message from dv._exceptions order by 1") == [
+        ("2", "cannot make Default.v (varchar(3)) of this row (SQLSTATE 22001)"),
+        ("3", "cannot make Default.c (char(3)) of this row (SQLSTATE 22001)"),
+        ("4", "cannot make Default.one (char) of this row (SQLSTATE 22001)"),
+        ("5", "cannot make Default.b (bit(3)) of this row (SQLSTATE 22026)"),
+        ("6", "cannot make Default.vb (varbit(3)) of this row (SQLSTATE 22001)"),
+        ("7", "cannot make Default.n (numeric(4,1)) of this row (SQLSTATE 22003)"),
+        ("9", "cannot make Default.b (bit(3)) of this row (SQLSTATE 22026)"),
+    ]
+
+
+def test_an_error_of_the_database_names_the_mapping_with_its_file_and_line(warehouse: Database, tmp_path: Path) -> None:
+    mapping = replace(entity("patient", name="gone(name)"), place=Place("pipes/his.yaml", 12))
+    care = Care(warehouse, tmp_path, replace(HIS, entities=(mapping,)), hubs=[PATIENT])
+    care.write(DAY_1, HEADERS, his_patient=["1;Ann;;"])
+    everything = [stage.id for stage in care.plan().stages if str(stage.kind) != "check_mappings"]
+
+    error = care.fails(DAY_1, stages=everything)
+
+    assert "[patient_hstage -> Patient] (pipes/his.yaml:12): 42883 undefined function" in error

@@ -12,6 +12,7 @@ from pyelt_provider.config.physical_names import (
     VALUESET_COLUMNS,
     Names,
     fits,
+    view_columns_fit,
 )
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
@@ -225,6 +226,7 @@ def _claim(source: DomainSource, vault: Vault, names: Names) -> None:
             continue
         names.claim(at, f"the view of {name}", schema, entity_view, name)
         _claim_satellites(hub, at, names)
+        view_columns_fit(hub, at)
     for name in source.content.links:
         link, at = vault.links[name], source.cursor / "links" / name
         if not _is_own(source, "link", name, vault):
@@ -232,6 +234,7 @@ def _claim(source: DomainSource, vault: Vault, names: Names) -> None:
         names.claim(at, f"link {name}", schema, link_table, name)
         names.claim(at, f"the view of {name}", schema, entity_view, name)
         _claim_satellites(link, at, names)
+        view_columns_fit(link, at)
         if link.status:
             names.claim(at / "status", f"the status of {name}", schema, satellite_table, name, "Status")
 

@@ -24,9 +24,19 @@ _PHRASES = {
     "timestamp with time zone",
 }
 
+_CUTS = re.compile(
+    r"(?is)^\s*(name\b.*|(bit|char|character|bpchar|varchar|varbit)(\s+varying)?\s*\(.*\)\s*\[.*"
+    r"|(bit|char|character)\s*\[.*)$"
+)
+"""Types for which nothing but a cast that cuts can be written; for single texts and bits there is another way."""
+
 
 def check_type(cursor: Cursor, type_text: str) -> None:
     """Report a type that PostgreSQL does not know; a type of one's own is written with its schema."""
+    if _CUTS.match(type_text):
+        what = f"PostgreSQL cuts values to fit the type {' '.join(type_text.split())!r} without an error"
+        cursor.wrong(what, "use text[] (or varbit[] for bits), for a name text")
+        return
     bare = re.sub(r"\([\d\s,]*\)", " ", re.sub(r"(\s*\[\d*\])+\s*$", "", type_text.strip())).lower()
     bare = " ".join(bare.split())
     if bare in _TYPES or bare in _PHRASES or bare.startswith("interval "):

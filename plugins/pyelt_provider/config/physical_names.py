@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pyelt_provider.config.spots import Cursor
+from pyelt_provider.config.spots import Cursor, Spot
 from pyelt_provider.errors import IdentifierError
-from pyelt_provider.identifiers import TableName, checked
+from pyelt_provider.identifiers import MAX_BYTES, TableName, checked
+from pyelt_provider.model.domain import Hub, Link
+from pyelt_provider.model.view_columns import NamedColumn, view_column_names
 
 SATELLITE_COLUMNS = frozenset(
     {"_id", "_runid", "_source_system", "_insert_date", "_finish_date", "_active", "_revision", "_valid"}
@@ -49,6 +51,46 @@ def column_fits(cursor: Cursor, name: str, taken: frozenset[str], owner: str) ->
         cursor.wrong(f"the column {name!r} is one that every {owner} has of its own", "give it another name")
         return False
     return fits(cursor, checked, name) is not None
+
+
+def view_columns_fit(owner: Hub | Link, cursor: Cursor) -> None:
+    """Report columns of the view on a hub or link that would be too long, or would be there twice.
+
+    What a subtype inherits is reported for its parent alone.
+    """
+    taken: dict[str, NamedColumn] = {}
+    for column in view_column_names(owner):
+        first = taken.setdefault(column.name, column)
+        too_long_itself = column.column is not None and len(column.column.name.encode()) > MAX_BYTES
+        if _is_own(column, owner) and not too_long_itself:
+            at = _place_of(column, cursor)
+            try:
+                checked(column.name)
+            except IdentifierError as error:
+                what, _, mend = str(error).partition("; ")
+                at.wrong(f"in {owner.view}, {what}", mend)
+        if first is not column and (_is_own(column, owner) or _is_own(first, owner)):
+            other, this = (first, column) if _is_own(column, owner) else (column, first)
+            of = f"that of {_said(other)}" if other.satellite is not None else "one that every such view has"
+            what = f"{owner.view} would have two columns {column.name!r}: this one and {of}"
+            _place_of(this, cursor).wrong(what, "rename one of them")
+
+
+def _is_own(column: NamedColumn, owner: Hub | Link) -> bool:
+    return column.satellite is None or column.satellite.owner == owner.name
+
+
+def _said(column: NamedColumn) -> str:
+    assert column.satellite is not None
+    return f"{column.satellite.name}.{column.column.name}" if column.column else column.satellite.name
+
+
+def _place_of(column: NamedColumn, cursor: Cursor) -> Cursor:
+    if column.satellite is None:
+        return cursor
+    line = column.place.line if column.place.file else cursor.spot.line
+    path = f"{cursor.path}.satellites.{_said(column)}"
+    return Cursor(column.place.file or cursor.file, Spot(line), path, cursor.problems)
 
 
 class Names:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyelt_provider.errors import DdlRefused
-from pyelt_provider.identifiers import TableName, quote, snake_case, text_literal
+from pyelt_provider.identifiers import TableName, quote, text_literal
 from pyelt_provider.model.domain import Column, Hub, Link, Satellite, SatelliteKind, Valueset
 from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.model.view_columns import OWN_COLUMNS, ViewColumn, reference_bk_column, satellite_view_columns
 from pyelt_provider.statements.ddl.view_ddl import ViewSpec
 
 
@@ -36,7 +37,7 @@ def hub_view(hub: Hub, pipeline: Pipeline) -> ViewSpec:
     sides = _Sides(hub.satellites, hub.sources, pipeline)
     types = sorted(other.type for other in pipeline.hubs.values() if _descends(other, hub, pipeline))
     of_type = f" and h.type in ({', '.join(map(text_literal, types))})" if hub.extends else ""
-    own = ("_id", "_runid", "_source_system", "_insert_date", "type", "bk")
+    own = (*OWN_COLUMNS, "bk")
     return ViewSpec(
         table=hub.view,
         columns=(*((name, f"h.{name}") for name in own), *sides.columns),
@@ -49,12 +50,12 @@ def hub_view(hub: Hub, pipeline: Pipeline) -> ViewSpec:
 def link_view(link: Link, pipeline: Pipeline) -> ViewSpec:
     """Return the view of a link: its references with their business keys, its satellites and its status."""
     sides = _Sides(link.satellites, (), pipeline)
-    columns = [(name, f"h.{name}") for name in ("_id", "_runid", "_source_system", "_insert_date", "type")]
+    columns = [(name, f"h.{name}") for name in OWN_COLUMNS]
     joins, reads = "", [link.table]
     for number, reference in enumerate(link.references, 1):
         hub = pipeline.hubs[reference.hub]
         columns.append((reference.column, f"h.{quote(reference.column)}"))
-        columns.append((f"{snake_case(reference.role)}_bk", f"r{number}.bk"))
+        columns.append((reference_bk_column(reference.role), f"r{number}.bk"))
         joins += f"\njoin {hub.table.sql} r{number} on r{number}._id = h.{quote(reference.column)} and r{number}._valid"
         reads.append(hub.table)
     status: tuple[tuple[str, str], ...] = ()
@@ -76,36 +77,31 @@ class _Sides:
 
     def __init__(self, satellites: tuple[Satellite, ...], sources: tuple[str, ...], pipeline: Pipeline) -> None:
         self.columns: list[tuple[str, str]] = []
-        self.reads: list[TableName] = []
+        self.reads: list[TableName] = [satellite.table for satellite in satellites]
         self.joins = ""
-        self._pipeline = pipeline
+        shown = satellite_view_columns(satellites)
         for number, satellite in enumerate(satellites, 1):
-            self.reads.append(satellite.table)
-            name = snake_case(satellite.name)
-            match satellite.kind:
-                case SatelliteKind.RECORD_STATUS:
-                    self.joins += _one_row(satellite.table, f"s{number}", sources, None)
-                    self.columns.append((name, f"coalesce(s{number}.record_status, 'active')"))
-                case SatelliteKind.PLAIN:
-                    self.joins += _one_row(satellite.table, f"s{number}", sources, None)
-                    self._add(satellite, f"s{number}", name, "")
-                case SatelliteKind.HYBRID:
-                    for place, type_name in enumerate(satellite.types, 1):
-                        self.joins += _one_row(satellite.table, f"s{number}_{place}", sources, type_name)
-                        self._add(satellite, f"s{number}_{place}", name, f"{snake_case(type_name)}_")
+            types: tuple[str | None, ...] = satellite.types if satellite.kind is SatelliteKind.HYBRID else (None,)
+            for place, type_name in enumerate(types, 1):
+                alias = f"s{number}" if type_name is None else f"s{number}_{place}"
+                self.joins += _one_row(satellite.table, alias, sources, type_name)
+                for column in shown:
+                    if column.satellite is satellite and column.type == type_name:
+                        self._add(column, alias, pipeline)
 
-    def _add(self, satellite: Satellite, alias: str, name: str, of_type: str) -> None:
-        for number, column in enumerate(satellite.columns, 1):
-            self.columns.append((f"{name}_{of_type}{column.name}", f"{alias}.{quote(column.name)}"))
-            if column.codes is not None:
-                described = f"{of_type}{column.name}_{snake_case(column.codes.naam)}_omschr"
-                if any(described == taken for taken, _ in self.columns):
-                    described = f"{name}_{described}"
-                valueset = self._pipeline.valuesets[column.codes.valueset]
-                self.joins += _description(valueset, column, alias, f"{alias}_c{number}")
-                self.columns.append((described, f"{alias}_c{number}.omschrijving"))
-                if valueset.table not in self.reads:
-                    self.reads.append(valueset.table)
+    def _add(self, shown: ViewColumn, alias: str, pipeline: Pipeline) -> None:
+        column = shown.column
+        if column is None:
+            self.columns.append((shown.name, f"coalesce({alias}.record_status, 'active')"))
+        elif not shown.describes or column.codes is None:
+            self.columns.append((shown.name, f"{alias}.{quote(column.name)}"))
+        else:
+            valueset = pipeline.valuesets[column.codes.valueset]
+            own = f"{alias}_c{shown.satellite.columns.index(column) + 1}"
+            self.joins += _description(valueset, column, alias, own)
+            self.columns.append((shown.name, f"{own}.omschrijving"))
+            if valueset.table not in self.reads:
+                self.reads.append(valueset.table)
 
 
 def _one_row(table: TableName, alias: str, sources: tuple[str, ...], type_name: str | None) -> str:
