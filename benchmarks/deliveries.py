@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 COLUMNS = (
@@ -29,12 +30,13 @@ class Delivery:
     """One night's full delivery: the first night's `rows` patients after `nights` nights of changes.
 
     Each night takes away `share` of the patients, changes as many (address, and every second one the practitioner) and
-    adds as many.
+    adds as many. `turned`: the second half of the file comes first, so that no row stands where it stood.
     """
 
     rows: int
     nights: int
     share: float = 0.01
+    turned: bool = False
 
     def write(self, file: Path) -> None:
         """Write the delivery as a CSV file with a header."""
@@ -46,7 +48,11 @@ class Delivery:
     def _lines(self) -> Iterator[str]:
         step = max(int(self.rows * self.share), 1)
         deleted = self.nights * step
-        for number in range(deleted, self.rows + self.nights * step):
+        numbers: Iterable[int] = range(deleted, self.rows + self.nights * step)
+        if self.turned:
+            middle = deleted + self.rows // 2
+            numbers = chain(range(middle, self.rows + self.nights * step), range(deleted, middle))
+        for number in numbers:
             yield _line(number, self._version(number, step))
 
     def _version(self, number: int, step: int) -> int:

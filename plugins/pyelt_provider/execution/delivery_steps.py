@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
 import psycopg2
 
 from pyelt_provider.errors import DeliveryRefused, PyeltError
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.identifiers import TableName, quote_all
+from pyelt_provider.model.connection import masked
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile, SourceQuery, SourceTable, StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.sources.copy_text import Blocks
 from pyelt_provider.sources.csv_file import copy_options, csv_columns, csv_stream
 from pyelt_provider.sources.database import Reading, database_blocks, database_columns, reading
-from pyelt_provider.sources.encodings import BLOCK
+from pyelt_provider.sources.digest import Digesting, has_content
+from pyelt_provider.sources.encodings import BLOCK, Readable
 from pyelt_provider.sources.files import delivery_path, open_delivery
 from pyelt_provider.sources.fixed_width import fixed_width_blocks
 from pyelt_provider.sources.postgres import (
@@ -31,17 +33,11 @@ from pyelt_provider.sources.postgres import (
     source_session,
 )
 from pyelt_provider.sources.refusal import refused, unreadable
-from pyelt_provider.statements.step import CopyDelivery, HashComparison, ReadColumns
+from pyelt_provider.statements.step import CopyDelivery, HashComparison, IdentifyFile, ReadColumns, Result
 
 DEBUG_ROWS = 100
 """How many rows of each source a run with `debug` loads."""
 _TEXT_OPTIONS = "format text, encoding 'UTF8'"
-
-
-class Readable(Protocol):
-    """What COPY reads from."""
-
-    def read(self, size: int = ..., /) -> bytes: ...
 
 
 def read_columns(step: ReadColumns, environment: Environment, stage: Stage, run: Run) -> tuple[str, ...]:
@@ -73,8 +69,22 @@ def read_columns(step: ReadColumns, environment: Environment, stage: Stage, run:
             assert_never(staging.source)
 
 
-def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment, stage: Stage, run: Run) -> int:
-    """Stream the delivery into `step.into` and return its number of rows; memory stays the same for any size.
+def is_file(step: IdentifyFile, environment: Environment, stage: Stage, run: Run) -> bool:
+    """Say whether this run's file has the size and the digest of the step; a file of another size is not read.
+
+    Raises DeliveryMissing when it is not there.
+    """
+    source = step.staging.source
+    assert isinstance(source, CsvFile | FixedWidthFile)
+    path = delivery_path(stage, step.staging, source.path, environment, run)
+    with closing(open_delivery(stage, path, environment)) as file:
+        return has_content(file, step.size, step.sha256)
+
+
+def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment, stage: Stage, run: Run) -> Result:
+    """Stream the delivery into `step.into`; memory stays the same for any size.
+
+    The result has its number of rows, and of a file a row: its path, its size in bytes, its digest.
 
     The table was emptied or made in the same (sub)transaction, so its rows are written frozen: no reader sees them
     before the commit, and nobody has to mark them as visible later. Raises DeliveryRefused with file and line, and
@@ -91,19 +101,21 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
                 _same_header(csv_columns(file, source, where), step, where)
             with closing(open_delivery(stage, path, environment)) as file:
                 old_server = connection.server_version < 180000
-                stream = csv_stream(file, source, where, row_limit=limit, watch_for_end=old_server)
-                return _copy(connection, step, copy_options(source), stream, where)
+                digesting = Digesting(file)
+                stream = csv_stream(digesting, source, where, row_limit=limit, watch_for_end=old_server)
+                return _file_read(_copy(connection, step, copy_options(source), stream, where), path, digesting)
         case FixedWidthFile() as source:
             path = delivery_path(stage, staging, source.path, environment, run)
             where = _where(stage, staging, path)
             with closing(open_delivery(stage, path, environment)) as file:
-                blocks = Blocks(fixed_width_blocks(file, source, where, limit))
-                return _copy(connection, step, _TEXT_OPTIONS, blocks, where)
+                digesting = Digesting(file)
+                blocks = Blocks(fixed_width_blocks(digesting, source, where, limit))
+                return _file_read(_copy(connection, step, _TEXT_OPTIONS, blocks, where), path, digesting)
         case SourceTable() | SourceQuery() as source:
             read, database = reading(stage, staging, source, environment, run)
             if database.dialect != "postgresql":
                 rows = Blocks(database_blocks(read, database, step.columns, since, limit))
-                return _copy(connection, step, _TEXT_OPTIONS, rows, read.where_from)
+                return Result(row_count=_copy(connection, step, _TEXT_OPTIONS, rows, read.where_from))
             with source_session(database, read.where_from) as session:
 
                 def send(query: str, into: TableName, names: tuple[str, ...]) -> int:
@@ -116,10 +128,15 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
                 if step.hashes is not None and same_encoding(session, connection):
                     delivered = _differing_rows(step, step.hashes, connection, session, read, send)
                     if delivered is not None:
-                        return delivered
-                return send(copy_query(session, read, step.columns, since, limit), step.into, step.columns)
+                        return Result(row_count=delivered)
+                sent = send(copy_query(session, read, step.columns, since, limit), step.into, step.columns)
+                return Result(row_count=sent)
         case _:
             assert_never(staging.source)
+
+
+def _file_read(rows: int, path: str, read: Digesting) -> Result:
+    return Result(row_count=rows, rows=((masked(path), read.size, read.sha256),))
 
 
 def _where(stage: Stage, staging: StagingTable, path: str) -> str:

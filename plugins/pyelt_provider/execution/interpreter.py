@@ -12,11 +12,12 @@ import psycopg2
 
 from pyelt_provider.errors import DeliveryMissing, PyeltError, StageFailed
 from pyelt_provider.execution.database_errors import safe_message
-from pyelt_provider.execution.delivery_steps import copy_delivery, read_columns
+from pyelt_provider.execution.delivery_steps import copy_delivery, is_file, read_columns
 from pyelt_provider.execution.environment import Environment, HookContext
 from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.outcome import StepRecord
 from pyelt_provider.identifiers import TableName
+from pyelt_provider.model.mapping import Mapping
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
@@ -25,6 +26,7 @@ from pyelt_provider.statements.step import (
     CopyDelivery,
     Count,
     Failure,
+    IdentifyFile,
     Isolated,
     Number,
     Program,
@@ -100,6 +102,8 @@ class Interpreter:
                     "",
                     lambda: self._copy_delivery(step),
                 )
+            case IdentifyFile():
+                return self._timed(step.label, step.staging.table, None, "", lambda: self._identify_file(step))
             case ReadColumns():
                 return self._timed(step.label, None, None, "", lambda: self._read_columns(step))
             case CallHook():
@@ -134,7 +138,8 @@ class Interpreter:
         try:
             result = work()
         except psycopg2.Error as error:
-            raise StepFailed(what, self._stage.id, error) from error
+            places = _places(self._stage, mapping)
+            raise StepFailed(f"{what} ({places})" if places else what, self._stage.id, error) from error
         seconds = time.perf_counter() - started
         rows = result.row_count if count is not None else None
         self.records.append(
@@ -156,8 +161,11 @@ class Interpreter:
 
     def _copy_delivery(self, step: CopyDelivery) -> Result:
         with _patience_of(step.staging):
-            rows = copy_delivery(step, self._connection, self._environment, self._stage, self._run)
-        return Result(row_count=rows)
+            return copy_delivery(step, self._connection, self._environment, self._stage, self._run)
+
+    def _identify_file(self, step: IdentifyFile) -> Result:
+        with _patience_of(step.staging):
+            return Result(rows=((is_file(step, self._environment, self._stage, self._run),),))
 
     def _read_columns(self, step: ReadColumns) -> Result:
         with _patience_of(step.staging):
@@ -191,6 +199,20 @@ class Interpreter:
     def _plain(self, sql: str) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
+
+
+def _places(stage: Stage, mapping: str) -> str:
+    """Return where the mappings of a step (their names with commas between) are written: files with lines."""
+    if not mapping or stage.pipe is None:
+        return ""
+    names = {mapping, *mapping.split(", ")}
+    mappings: tuple[Mapping, ...] = (*stage.pipe.valuesets, *stage.pipe.entities, *stage.pipe.links)
+    rules = (rule for domain in stage.pipeline.domains for rule in domain.validations)
+    written = [
+        *((mapping.name, mapping.place) for mapping in mappings),
+        *((f"validations of {rule.table}", rule.place) for rule in rules),
+    ]
+    return ", ".join(str(place) for name, place in written if name in names and place.file)
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import BinaryIO
 
 from pyelt_provider.model.staging import CsvFile
-from pyelt_provider.sources.encodings import BLOCK, Recoded, codec_name, needs_recoding, server_encoding
+from pyelt_provider.sources.encodings import BLOCK, Readable, Recoded, codec_name, needs_recoding, server_encoding
 from pyelt_provider.sources.refusal import refused
 
 _BOM = b"\xef\xbb\xbf"
@@ -18,7 +17,7 @@ HEADER_LIMIT = 1024 * 1024
 """A header line longer than this is none: the file has another delimiter, or no line ends at all."""
 
 
-def csv_columns(file: BinaryIO, source: CsvFile, where: str) -> tuple[str, ...]:
+def csv_columns(file: Readable, source: CsvFile, where: str) -> tuple[str, ...]:
     """Return the column names of a CSV file: those of its header, or the config's names in their place.
 
     Raises DeliveryRefused for a file without a single byte, a header that cannot be read, or a header with another
@@ -37,7 +36,7 @@ def csv_columns(file: BinaryIO, source: CsvFile, where: str) -> tuple[str, ...]:
     return source.names or header
 
 
-def _start(file: BinaryIO) -> bytes:
+def _start(file: Readable) -> bytes:
     parts: list[bytes] = []
     size = 0
     while size < HEADER_LIMIT and (part := file.read(HEADER_LIMIT - size)):
@@ -71,7 +70,7 @@ def _first_record(start: bytes, source: CsvFile, where: str) -> tuple[str, ...]:
 
 
 def csv_stream(
-    file: BinaryIO, source: CsvFile, where: str, *, row_limit: int | None = None, watch_for_end: bool = False
+    file: Readable, source: CsvFile, where: str, *, row_limit: int | None = None, watch_for_end: bool = False
 ) -> CsvStream:
     """Return the file as a stream for COPY, from its first byte to its last without looking at rows.
 
@@ -107,7 +106,7 @@ class CsvStream:
     """A readable stream over a CSV file as COPY wants it; holds one block at a time."""
 
     def __init__(
-        self, stream: BinaryIO | Recoded, source: CsvFile, where: str, row_limit: int | None, watch_for_end: bool
+        self, stream: Readable, source: CsvFile, where: str, row_limit: int | None, watch_for_end: bool
     ) -> None:
         self._stream = stream
         self._where = where

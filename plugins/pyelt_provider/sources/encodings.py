@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import BinaryIO
+from typing import Protocol
 
 from pyelt_provider.errors import DeliveryRefused
 
@@ -44,10 +44,16 @@ def needs_recoding(encoding: str) -> bool:
     return codec_name(encoding) not in _SERVER_NAMES
 
 
+class Readable(Protocol):
+    """What bytes are read from, block by block: a file, and what stands before one."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
 class Recoded:
     """A readable stream of UTF-8 bytes over a file in another encoding; raises UnicodeDecodeError at bad bytes."""
 
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
+    def __init__(self, file: Readable, encoding: str) -> None:
         self._file = file
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
 

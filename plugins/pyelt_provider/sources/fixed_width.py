@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import BinaryIO
 
 from pyelt_provider.model.staging import FixedWidthFile
 from pyelt_provider.sources.copy_text import NULL, escaped
-from pyelt_provider.sources.encodings import codec_name
+from pyelt_provider.sources.encodings import Readable, codec_name
 from pyelt_provider.sources.refusal import refused
 
 LINES = 2000
 """Lines that are cut and sent at once."""
 
 
-def fixed_width_blocks(file: BinaryIO, source: FixedWidthFile, where: str, row_limit: int | None) -> Iterator[bytes]:
+def fixed_width_blocks(file: Readable, source: FixedWidthFile, where: str, row_limit: int | None) -> Iterator[bytes]:
     """Give the rows of a fixed width file as blocks of COPY text, in the order of the file.
 
     Places count characters, not bytes. Raises DeliveryRefused with the line for a line that ends before its last
@@ -67,7 +66,7 @@ def fixed_width_blocks(file: BinaryIO, source: FixedWidthFile, where: str, row_l
 class _Prefixed(io.RawIOBase):
     """A file with its first byte, which was read already, before it again."""
 
-    def __init__(self, first: bytes, file: BinaryIO) -> None:
+    def __init__(self, first: bytes, file: Readable) -> None:
         self._first = first
         self._file = file
 

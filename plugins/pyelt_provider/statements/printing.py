@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from pyelt_provider.model.staging import CsvFile, FixedWidthFile
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.programs import statements_for
@@ -12,6 +13,7 @@ from pyelt_provider.statements.step import (
     CallHook,
     CopyDelivery,
     Failure,
+    IdentifyFile,
     Isolated,
     Number,
     Program,
@@ -54,6 +56,8 @@ def _block(step: Step) -> Iterator[str]:
                 for statement in (step.hashes.compare, step.hashes.count, step.hashes.keys):
                     yield from _block(statement)
             yield f"-- {step.label}: {step.staging.table}\n-- the worker streams the delivery: copy {step.into} ({columns}) from stdin"
+        case IdentifyFile():
+            yield f"-- {step.label}: {step.staging.table}\n-- the worker compares size and SHA-256; if so, rows are not compared"
         case ReadColumns():
             yield f"-- {step.label}: {step.staging.table}\n-- the worker reads which columns the delivery has"
         case CallHook():
@@ -74,7 +78,13 @@ def _assumed(step: Step) -> Result:
             return Result(row_count=1, rows=step.assumed)
         case ReadColumns():
             return Result(row_count=len(step.assumed), rows=step.assumed)
-        case CopyDelivery() | CallHook() | Number() | Isolated() | Failure():
+        case CopyDelivery():
+            source = step.staging.source
+            rows = ((source.path, 0, None),) if isinstance(source, CsvFile | FixedWidthFile) else ()
+            return Result(row_count=1, rows=rows)
+        case IdentifyFile():
+            return Result(rows=((False,),))
+        case CallHook() | Number() | Isolated() | Failure():
             return Result(row_count=1)
         case _:
             assert_never(step)

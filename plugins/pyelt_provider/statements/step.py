@@ -94,7 +94,8 @@ class CopyDelivery:
     everything was read.
 
     `columns` are the source columns in the order of the delivery; values arrive as text exactly as delivered.
-    `since` is the last committed position of a `changed_since` source. Raises DeliveryRefused or DeliveryMissing.
+    `since` is the last committed position of a `changed_since` source. A file gives a result row (path, size in bytes,
+    SHA-256 or None when it was not read to its end); a database gives none. Raises DeliveryRefused or DeliveryMissing.
     """
 
     label: str
@@ -104,6 +105,19 @@ class CopyDelivery:
     since: str | None = None
     table: TableName | None = None
     hashes: HashComparison | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifyFile:
+    """Tell whether this run's file of `staging` has this size in bytes and this SHA-256: one result row ``(bool,)``.
+
+    A file of another size is not read.
+    """
+
+    label: str
+    staging: StagingTable
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +173,7 @@ class Failure:
     error: str
 
 
-Step = Statement | CopyDelivery | ReadColumns | CallHook | Number | Isolated | Failure
+Step = Statement | CopyDelivery | IdentifyFile | ReadColumns | CallHook | Number | Isolated | Failure
 Program = Generator[Step, Result, None]
 T = TypeVar("T")
 Routine = Generator[Step, Result, T]

@@ -105,6 +105,11 @@ from "pg_temp"."patient_delta" as d
 where d._kind = %(kind)s
 order by d._place;
 
+-- remember the file: sor_his.patient_hstage
+insert into "sys".delivered_files
+    (pipe, schemaname, tablename, runid, path, size, sha256, read_as, rows, active)
+values (%(pipe)s, %(schema)s, %(table)s, %(runid)s, %(path)s, %(size)s, %(sha256)s, %(read_as)s, %(rows)s, %(active)s);
+
 -- look which validations were judged by: sor_his.patient_hstage
 select fingerprint from "sys".mapping_states
 where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
@@ -279,6 +284,11 @@ from "pg_temp"."care_track_delta" as d
 where d._kind = %(kind)s
 order by d._place;
 
+-- remember the file: sor_his.care_track_hstage
+insert into "sys".delivered_files
+    (pipe, schemaname, tablename, runid, path, size, sha256, read_as, rows, active)
+values (%(pipe)s, %(schema)s, %(table)s, %(runid)s, %(path)s, %(size)s, %(sha256)s, %(read_as)s, %(rows)s, %(active)s);
+
 -- look which validations were judged by: sor_his.care_track_hstage
 select fingerprint from "sys".mapping_states
 where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
@@ -439,6 +449,11 @@ from "pg_temp"."practitioner_delta" as d
 where d._kind = %(kind)s
 order by d._place;
 
+-- remember the file: sor_his.practitioner_hstage
+insert into "sys".delivered_files
+    (pipe, schemaname, tablename, runid, path, size, sha256, read_as, rows, active)
+values (%(pipe)s, %(schema)s, %(table)s, %(runid)s, %(path)s, %(size)s, %(sha256)s, %(read_as)s, %(rows)s, %(active)s);
+
 -- look which validations were judged by: sor_his.practitioner_hstage
 select fingerprint from "sys".mapping_states
 where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
@@ -598,6 +613,11 @@ select %(runid)s, true, %(pipe)s, %(now)s, coalesce(d._old_revision + 1, 0), tru
 from "pg_temp"."organisation_delta" as d
 where d._kind = %(kind)s
 order by d._place;
+
+-- remember the file: sor_his.organisation_hstage
+insert into "sys".delivered_files
+    (pipe, schemaname, tablename, runid, path, size, sha256, read_as, rows, active)
+values (%(pipe)s, %(schema)s, %(table)s, %(runid)s, %(path)s, %(size)s, %(sha256)s, %(read_as)s, %(rows)s, %(active)s);
 
 -- look which validations were judged by: sor_his.organisation_hstage
 select fingerprint from "sys".mapping_states
@@ -760,6 +780,11 @@ from "pg_temp"."code_delta" as d
 where d._kind = %(kind)s
 order by d._place;
 
+-- remember the file: sor_his.code_hstage
+insert into "sys".delivered_files
+    (pipe, schemaname, tablename, runid, path, size, sha256, read_as, rows, active)
+values (%(pipe)s, %(schema)s, %(table)s, %(runid)s, %(path)s, %(size)s, %(sha256)s, %(read_as)s, %(rows)s, %(active)s);
+
 -- look which validations were judged by: sor_his.code_hstage
 select fingerprint from "sys".mapping_states
 where pipe = %(pipe)s and mapping = %(mapping)s order by id desc limit 1;
@@ -919,6 +944,11 @@ select %(runid)s, true, %(pipe)s, %(now)s, coalesce(d._old_revision + 1, 0), tru
 from "pg_temp"."tariff_delta" as d
 where d._kind = %(kind)s
 order by d._place;
+
+-- remember the file: sor_his.tariff_hstage
+insert into "sys".delivered_files
+    (pipe, schemaname, tablename, runid, path, size, sha256, read_as, rows, active)
+values (%(pipe)s, %(schema)s, %(table)s, %(runid)s, %(path)s, %(size)s, %(sha256)s, %(read_as)s, %(rows)s, %(active)s);
 
 -- look which validations were judged by: sor_his.tariff_hstage
 select fingerprint from "sys".mapping_states

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import quote
 
-SYS_VERSION = 1
+SYS_VERSION = 2
 
 
 def create_bookkeeping(sys_schema: str) -> str:
@@ -81,6 +81,13 @@ create index if not exists mapping_states_mapping on {s}.mapping_states (pipe, m
 create table if not exists {s}.source_positions (
     pipe text not null, schemaname text not null, tablename text not null,
     runid numeric not null, position text not null,
+    primary key (pipe, schemaname, tablename, runid));
+
+-- Which file each load of a staging table read. sha256 is null where it was not read to its end, active where rows were
+-- rejected: then the next load cannot tell from the file alone that nothing changed.
+create table if not exists {s}.delivered_files (
+    pipe text not null, schemaname text not null, tablename text not null, runid numeric not null,
+    path text not null, size bigint not null, sha256 text, read_as text not null, rows bigint not null, active bigint,
     primary key (pipe, schemaname, tablename, runid));
 
 -- What a run did to rows of earlier runs where no column says it: the values before, restored by taking back.

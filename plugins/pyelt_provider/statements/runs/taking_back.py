@@ -106,6 +106,11 @@ def _take_back_one(stage: Stage, run: Run) -> Program:
             sql=f"delete from {s}.source_positions where (runid, pipe) = (%(runid)s, %(pipe)s)",
             parameters=known,
         )
+        yield Statement(
+            label="forget the files of the run",
+            sql=f"delete from {s}.delivered_files where (runid, pipe) = (%(runid)s, %(pipe)s)",
+            parameters=known,
+        )
 
 
 def _dependents_first(targets: tuple[Target, ...]) -> Iterator[Target]:

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import cast
+
 from pyelt_provider.identifiers import TableName, constraint_name
 from pyelt_provider.statements.staging.columns import StagingColumns
 from pyelt_provider.statements.step import CopyDelivery, HashComparison, Routine, Statement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileMark:
+    """A file that was read: where, its size in bytes, and its SHA-256, None when it was not read to its end."""
+
+    path: str
+    size: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A delivery that was read: its number of rows, and its file when it is one."""
+
+    rows: int
+    file: FileMark | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A delivery that was loaded: the table of its rejected rows, None when there are none, and the rows active now.
+
+    `active` counts only where nothing was rejected.
+    """
+
+    delivered: Delivered
+    rejected: TableName | None
+    active: int
+
+
 def copy_delivery(
     columns: StagingColumns, into: TableName, position: str | None = None, hashes: HashComparison | None = None
-) -> Routine[int]:
-    """Empty `into` and stream the delivery into it; returns its number of rows.
+) -> Routine[Delivered]:
+    """Empty `into` and stream the delivery into it.
 
     Emptied by TRUNCATE, which is undone by a rollback, and which lets COPY write rows that need no second look.
     """
@@ -25,7 +57,11 @@ def copy_delivery(
         table=columns.staging.table,
         hashes=hashes,
     )
-    return copied.row_count
+    file = None
+    if copied.rows:
+        path, size, sha256 = cast(tuple[str, int, str | None], copied.rows[0])
+        file = FileMark(path=path, size=size, sha256=sha256)
+    return Delivered(rows=copied.row_count, file=file)
 
 
 def delta_table(columns: StagingColumns) -> TableName:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from pyelt_provider.errors import DeliveryRefused
-from pyelt_provider.identifiers import TableName, opaque, quote, quote_all
+from pyelt_provider.identifiers import opaque, quote, quote_all
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.staging.columns import StagingColumns
-from pyelt_provider.statements.staging.delivery import delta_table, rejected_table
+from pyelt_provider.statements.staging.delivery import Delivered, Loaded, delta_table, rejected_table
 from pyelt_provider.statements.staging.hashes import differences_of_hashes
 from pyelt_provider.statements.staging.rejects import (
     find_rejected,
@@ -27,13 +27,13 @@ ANALYZE_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A delivery that stands in its temp table: its columns, its number of rows, whether a missing row was deleted.
+    """A delivery that stands in its temp table: its columns, what was read, whether a missing row was deleted.
 
     With `found_by_hashes` only the rows that differ stand there.
     """
 
     columns: StagingColumns
-    delivered_rows: int
+    delivered: Delivered
     detects_deletions: bool
     found_by_hashes: bool = False
 
@@ -50,8 +50,8 @@ class Differences:
     repeated_keys: bool
 
 
-def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[TableName | None]:
-    """Write what differs; returns the table of rows that were rejected, None when there are none.
+def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Loaded]:
+    """Write what differs.
 
     Raises DeliveryRefused when the delivery would delete more than the table's limit allows.
     """
@@ -82,7 +82,8 @@ def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Tabl
     touched = found.new + found.changed + found.deleted
     if touched > ANALYZE_SHARE * max(found.active, 1):
         yield Statement(label="gather statistics", table=columns.staging.table, sql=f"analyze {_hstage(columns)}")
-    return rejected
+    active = found.active + found.new - found.deleted
+    return Loaded(delivered=comparison.delivered, rejected=rejected, active=active)
 
 
 def _hstage(columns: StagingColumns) -> str:
@@ -150,7 +151,7 @@ from {delta}""",
         tuple[int, int, int, int, int, bool], result.rows[0]
     )
     if by_numbers:
-        repeated_keys = repeated_keys or comparison.delivered_rows - new > active - deleted
+        repeated_keys = repeated_keys or comparison.delivered.rows - new > active - deleted
     return Differences(
         new=new,
         without_key=without_key,
@@ -170,7 +171,7 @@ def _refuse_deletions(run: Run, comparison: Comparison, found: Differences) -> N
         "Nothing was loaded. When this is right, start the task again with allow_deletions; else let the source deliver "
         "again, or change the table's limits"
     )
-    if comparison.delivered_rows == 0:
+    if comparison.delivered.rows == 0:
         if not limit.allow_empty:
             raise DeliveryRefused(
                 f"{staging.table}: the delivery is full and has 0 rows while {found.active} rows are active. {way_out}"
@@ -178,7 +179,7 @@ def _refuse_deletions(run: Run, comparison: Comparison, found: Differences) -> N
         return
     if found.active >= limit.minimum_rows and found.deleted > limit.share * found.active:
         raise DeliveryRefused(
-            f"{staging.table}: the delivery has {comparison.delivered_rows} rows and would delete {found.deleted} of "
+            f"{staging.table}: the delivery has {comparison.delivered.rows} rows and would delete {found.deleted} of "
             f"{found.active} active rows, more than the {limit.share:.0%} that the limit allows. {way_out}"
         )
 

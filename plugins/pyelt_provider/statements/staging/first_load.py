@@ -8,7 +8,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.ddl.bulk import Dropped, drop_for_bulk
 from pyelt_provider.statements.ddl.tables import hstage_spec
 from pyelt_provider.statements.staging.columns import StagingColumns
-from pyelt_provider.statements.staging.delivery import copy_delivery, rejected_table
+from pyelt_provider.statements.staging.delivery import Loaded, copy_delivery, rejected_table
 from pyelt_provider.statements.staging.rejects import find_rejected, has_null, keep_rejected, take_out_rejected
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
 
@@ -18,8 +18,8 @@ def can_load_directly(columns: StagingColumns) -> bool:
     return columns.copied == columns.taken and columns.staging.deleted_when is None
 
 
-def load_empty_table(stage: Stage, run: Run, columns: StagingColumns) -> Routine[TableName | None]:
-    """Load a delivery into the empty table; returns the table of rejected rows, None when there are none.
+def load_empty_table(stage: Stage, run: Run, columns: StagingColumns) -> Routine[Loaded]:
+    """Load a delivery into the empty table.
 
     What staging adds to a row stands in the columns' defaults while the delivery streams in, so that every row is
     written once. That keys are unique shows when the unique index is made; only when it cannot be made are rows looked
@@ -28,9 +28,9 @@ def load_empty_table(stage: Stage, run: Run, columns: StagingColumns) -> Routine
     staging = columns.staging
     dropped = yield from drop_for_bulk(hstage_spec(staging, columns.taken, stage.the_pipe.validations))
     yield _set_defaults(stage, run, columns)
-    copied = yield from copy_delivery(columns, staging.table)
+    delivered = yield from copy_delivery(columns, staging.table)
     yield _drop_defaults(columns)
-    yield Number(label="add new rows", table=staging.table, count=Count.INSERTED, rows=copied)
+    yield Number(label="add new rows", table=staging.table, count=Count.INSERTED, rows=delivered.rows)
     without_key = yield _look_for_null_keys(columns)
     rejected = None
     if without_key.value is True:
@@ -38,7 +38,7 @@ def load_empty_table(stage: Stage, run: Run, columns: StagingColumns) -> Routine
     rejected = yield from _restore(columns, dropped, rejected)
     if rejected is not None:
         yield from keep_rejected(stage, run, columns)
-    return rejected
+    return Loaded(delivered=delivered, rejected=rejected, active=delivered.rows)
 
 
 def _set_defaults(stage: Stage, run: Run, columns: StagingColumns) -> Statement:

@@ -8,7 +8,8 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.order import each_mapping
 from pyelt_provider.statements.staging.columns import StagingColumns, this_delivery
-from pyelt_provider.statements.staging.delivery import copy_delivery
+from pyelt_provider.statements.staging.delivered_files import is_loaded_already, record_file
+from pyelt_provider.statements.staging.delivery import Loaded, copy_delivery
 from pyelt_provider.statements.staging.delta import Comparison, load_changes
 from pyelt_provider.statements.staging.exceptions import record_rejected
 from pyelt_provider.statements.staging.first_load import can_load_directly, load_empty_table
@@ -50,26 +51,33 @@ def load_table(stage: Stage, run: Run, staging: StagingTable) -> Program:
     columns = yield from this_delivery(staging)
     _refuse_unknown(stage, columns)
     position = yield from last_position(stage, staging)
-    first = False
-    if can_load_directly(columns):
-        first = yield from _is_empty(staging)
-    if first:
-        rejected = yield from load_empty_table(stage, run, columns)
+    if (yield from is_loaded_already(stage, run, columns)):
+        first, rejected = False, None
     else:
-        full = staging.delivery is Delivery.FULL and staging.changed_since is None and not run.debug
-        hashes = None
-        if full and staging.deleted_when is None and (yield from hashes_pay(stage, run, columns)):
-            hashes = hash_comparison(columns)
-        copied = yield from copy_delivery(columns, staging.temp, position, hashes)
-        by_hashes = hashes is not None and (yield from only_differing_rows(columns))
-        comparison = Comparison(
-            columns=columns, delivered_rows=copied, detects_deletions=full, found_by_hashes=by_hashes
-        )
-        rejected = yield from load_changes(stage, run, comparison)
+        first = can_load_directly(columns) and (yield from _is_empty(staging))
+        if first:
+            loaded = yield from load_empty_table(stage, run, columns)
+        else:
+            loaded = yield from _load_changes(stage, run, columns, position)
+        rejected = loaded.rejected
+        known = rejected is None and columns.unique
+        yield from record_file(stage, run, columns, loaded.delivered, loaded.active if known else None)
     yield from judge(stage, run, staging, everything=first)
     yield from record_rejected(stage, run, columns, rejected)
     if staging.changed_since and not run.debug:
         yield from record_source_position(stage, run, staging, staging.table if first else staging.temp)
+
+
+def _load_changes(stage: Stage, run: Run, columns: StagingColumns, position: str | None) -> Routine[Loaded]:
+    staging = columns.staging
+    full = staging.delivery is Delivery.FULL and staging.changed_since is None and not run.debug
+    hashes = None
+    if full and staging.deleted_when is None and (yield from hashes_pay(stage, run, columns)):
+        hashes = hash_comparison(columns)
+    delivered = yield from copy_delivery(columns, staging.temp, position, hashes)
+    by_hashes = hashes is not None and (yield from only_differing_rows(columns))
+    comparison = Comparison(columns=columns, delivered=delivered, detects_deletions=full, found_by_hashes=by_hashes)
+    return (yield from load_changes(stage, run, comparison))
 
 
 def _refuse_unknown(stage: Stage, columns: StagingColumns) -> None:
