@@ -469,11 +469,9 @@ from "pyelt_changes_dv_patient_sat_address" as c;
 create temporary table "pyelt_changes_dv_patient_sat_contact" on commit drop as
 select c._id as _id, c.type, a._id is not null as _changed, a._revision, c."number" as "number"
 from (
-    select m1._id, 'mobile'::text as type, m1._value_10 as "number"
+    select m1._id, typed.*
     from (select r._id as _id, r._value_9, r._value_10, true as _here from pyelt_keyed_1 as r where true) as m1
-    union all
-    select m1._id, 'phone'::text as type, m1._value_9 as "number"
-    from (select r._id as _id, r._value_9, r._value_10, true as _here from pyelt_keyed_1 as r where true) as m1) as c
+    cross join lateral (values ('mobile'::text, m1._value_10), ('phone'::text, m1._value_9)) as typed (type, "number")) as c
 left join "dv"."patient_sat_contact" as a
     on a._id = c._id and a.type = c.type and a._source_system = %(pipe)s and a._active
 where case when a._id is null then num_nonnulls(c."number") > 0

@@ -117,8 +117,28 @@ def _key_names(owner: SatelliteOwner) -> tuple[str, ...]:
 
 def _rows_of(satellite: Satellite, owner: SatelliteOwner, sources: Sequence[SatelliteSource]) -> str:
     """Return a query of the rows as they are to be: keys (or _id), type, each column, and for whom a column is known."""
-    branches = [_rows_of_type(satellite, owner, sources, hybrid_type) for hybrid_type in _types(satellite, sources)]
-    return "\n    union all\n".join(branches)
+    types = _types(satellite, sources)
+    if len(sources) == 1 and len(types) > 1:
+        return _rows_of_types(satellite, owner, sources[0], types)
+    return "\n    union all\n".join(_rows_of_type(satellite, owner, sources, hybrid_type) for hybrid_type in types)
+
+
+def _rows_of_types(
+    satellite: Satellite, owner: SatelliteOwner, source: SatelliteSource, types: tuple[str | None, ...]
+) -> str:
+    """One source gives every type: it is read once, and its types come out side by side, in the order of the owner."""
+    column_types = _column_types(satellite)
+    columns = _filled_columns((source,))
+    rows = []
+    for hybrid_type in types:
+        filled = source.columns_of(hybrid_type)
+        values = (f"m1.{filled[c]}" if c in filled else f"null::{column_types[c]}" for c in columns)
+        rows.append(f"({', '.join((f'{text_literal(str(hybrid_type))}::text', *values))})")
+    keys = ", ".join(f"m1.{key}" for key in _source_keys(source, owner))
+    names = ", ".join(("type", *(quote(column) for column in columns)))
+    return f"""    select {keys}, typed.*
+    from ({_read(source, owner)}) as m1
+    cross join lateral (values {", ".join(rows)}) as typed ({names})"""
 
 
 def _rows_of_type(
