@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pyelt_provider.errors import IdentifierError
 
@@ -65,33 +66,43 @@ class TableName:
         return f"{self.schema}.{self.name}"
 
 
+_REMEMBERED = 4096
+"""Names whose physical form is remembered: a plan asks for the same few again and again."""
+
+
+@lru_cache(_REMEMBERED)
 def snake_case(name: str) -> str:
     """Return PyELT's physical form of a class-like name: ``PatientTraject`` becomes ``patient_traject``."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"[\s\-]+", "_", spaced).lower()
 
 
+@lru_cache(_REMEMBERED)
 def hub_table(hub: str) -> str:
     """Return the table of a hub: ``Patient`` -> ``patient_hub``."""
     return checked(f"{snake_case(hub)}_hub")
 
 
+@lru_cache(_REMEMBERED)
 def satellite_table(owner: str, satellite: str) -> str:
     """Return the table of a satellite of a hub or link; the satellite ``Default`` has no suffix."""
     base = f"{snake_case(owner)}_sat"
     return checked(base if satellite == "Default" else f"{base}_{snake_case(satellite)}")
 
 
+@lru_cache(_REMEMBERED)
 def link_table(link: str) -> str:
     """Return the table of a link: ``PatientTraject`` -> ``patient_traject_link``."""
     return checked(f"{snake_case(link)}_link")
 
 
+@lru_cache(_REMEMBERED)
 def entity_view(entity: str) -> str:
     """Return the view of a hub or link with its satellites: ``Patient`` -> ``patient_view``."""
     return checked(f"{snake_case(entity)}_view")
 
 
+@lru_cache(_REMEMBERED)
 def reference_column(role: str, hub: str) -> str:
     """Return the fk column of a link: ``fk_<hub table>``, or ``fk_<role>_<hub table>`` when the role is not the hub."""
     role_name, table = snake_case(role), hub_table(hub)

@@ -130,7 +130,7 @@ def _extra_sql(pipe: PipeContext) -> tuple[ExtraSql, ...]:
         sql = written.sql or ""
         if written.file is not None:
             sql = _text_of(written.file, cursor / "file", pipe.folder)
-        found[written.name] = ExtraSql(name=written.name, sql=sql, place=cursor.place)
+        found[written.name] = ExtraSql(name=written.name, sql=sql, file=written.file, place=cursor.place)
     return tuple(found.values())
 
 

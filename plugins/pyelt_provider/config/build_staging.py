@@ -66,7 +66,6 @@ def build_stagings(pipe: PipeContext) -> None:
             elif not names and column != MISSING:
                 column_fits(at, column, STAGING_COLUMNS, "staging table")
         _deliveries(content, cursor)
-        limits = content.limits or keys.LimitsKeys.model_validate({})
         pipe.stagings[name] = StagingTable(
             schema=pipe.sor_schema,
             name=name,
@@ -76,14 +75,18 @@ def build_stagings(pipe: PipeContext) -> None:
             columns=names,
             deleted_when=content.deleted_when,
             changed_since=content.changed_since,
-            limit=DeletionLimit(
-                share=limits.delete_share, minimum_rows=limits.minimum_rows, allow_empty=limits.allow_empty
-            ),
+            limit=_limit(content.limits),
             wait_for=content.wait_for,
             fk_columns=_fk_columns(content, cursor, names, pipe),
             description=content.description,
             place=cursor.place,
         )
+
+
+def _limit(written: keys.LimitsKeys | None) -> DeletionLimit:
+    if written is None:
+        return DeletionLimit()
+    return DeletionLimit(share=written.delete_share, minimum_rows=written.minimum_rows, allow_empty=written.allow_empty)
 
 
 def _stem(name: str) -> str:

@@ -1,7 +1,5 @@
 """The keys of domain.yaml: hubs, satellites, links and valuesets."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag

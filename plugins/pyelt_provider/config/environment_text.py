@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -19,11 +20,21 @@ Model = TypeVar("Model", bound=BaseModel)
 def with_environment(keys: Model, cursor: Cursor, environment: Mapping[str, str]) -> Model:
     """Return the keys with every ``${VAR}`` in those of them that may have one filled in; unset ones are reported."""
     changes: dict[str, Any] = {}
-    for field_name, field in type(keys).model_fields.items():
-        extra, value = field.json_schema_extra, getattr(keys, field_name)
-        if isinstance(extra, dict) and extra.get("environment") and isinstance(value, str) and "${" in value:
-            changes[field_name] = expanded(value, cursor / (field.alias or field_name), environment)
+    for field_name, key in _keys_with_environment(type(keys)):
+        value = getattr(keys, field_name)
+        if isinstance(value, str) and "${" in value:
+            changes[field_name] = expanded(value, cursor / key, environment)
     return keys.model_copy(update=changes) if changes else keys
+
+
+@cache
+def _keys_with_environment(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a model in which variables are filled, with the names of their keys."""
+    return tuple(
+        (name, field.alias or name)
+        for name, field in model.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("environment")
+    )
 
 
 def expanded(text: str, cursor: Cursor, environment: Mapping[str, str]) -> str:

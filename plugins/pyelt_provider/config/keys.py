@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -15,7 +16,7 @@ from pydantic_core import PydanticCustomError
 class Keys(BaseModel):
     """Base of the models of config files: what is written is taken as it stands, and nothing unknown is let through."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False, defer_build=True)
 
 
 def described(
@@ -46,6 +47,7 @@ def one_of(*names: str) -> ConfigDict:
     return ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in names]})
 
 
+@cache
 def other_names(model: type[BaseModel]) -> dict[str, str]:
     """Return the names that PyELT's dicts may use instead of a model's own: ``schedule_interval`` -> ``schedule``."""
     names = {}

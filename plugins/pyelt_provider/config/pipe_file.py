@@ -1,7 +1,5 @@
 """The keys of pipes/*.yaml: one source system, its staging tables and its mappings."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag

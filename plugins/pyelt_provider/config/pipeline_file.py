@@ -1,7 +1,5 @@
 """The keys of pipeline.yaml (PyELT's general_config)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag

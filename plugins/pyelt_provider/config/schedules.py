@@ -26,10 +26,6 @@ def build_schedule(written: keys.ScheduleKeys | None, cursor: Cursor) -> Schedul
             if written.cron != MISSING:
                 _check_cron(written.cron, cursor / "cron")
             return CronSchedule(cron=written.cron, start_date=written.start_date)
-        case keys.CronKeys():
-            if written.cron != MISSING:
-                _check_cron(written.cron, cursor / "cron")
-            return CronSchedule(cron=written.cron, start_date=written.start_date)
         case keys.TimetableKeys():
             path = written.timetable
             if path != MISSING and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", path):
@@ -47,6 +43,8 @@ def _check_cron(text: str, cursor: Cursor) -> None:
         if text not in PRESETS:
             cursor.unknown("preset", text, PRESETS)
         return
+    if _is_plain_cron(text):
+        return
     from croniter import croniter  # type: ignore[import-untyped]
 
     if len(text.split()) != 5:
@@ -55,6 +53,20 @@ def _check_cron(text: str, cursor: Cursor) -> None:
     elif not croniter.is_valid(text):
         mend = "minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6, such as 0 2 * * *"
         cursor.wrong(f"{text!r} is not a cron text that any time matches", mend)
+
+
+_BOUNDS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 6))
+"""Minute, hour, day (that every month has), month, weekday."""
+
+
+def _is_plain_cron(text: str) -> bool:
+    """Say whether a cron text has only stars and numbers that every clock knows: then nobody else has to be asked."""
+    fields = text.split()
+    return len(fields) == 5 and all(
+        part == "*" or (len(part) < 3 and part.isascii() and part.isdigit() and low <= int(part) <= high)
+        for field, (low, high) in zip(fields, _BOUNDS, strict=True)
+        for part in field.split(",")
+    )
 
 
 def check_timezone(name: str, cursor: Cursor) -> None:

@@ -49,19 +49,37 @@ class Problems:
         return tuple(sorted(self._found, key=lambda problem: (problem.file.count("/"), problem.file, problem.line)))
 
 
-@dataclass(frozen=True, slots=True)
 class Cursor:
-    """A value of a config file on the way down: where it stands, and where its problems go."""
+    """A value of a config file on the way down: where it stands, and where its problems go. Not to be changed."""
 
-    file: str
-    spot: Spot
-    path: str
-    problems: Problems
+    __slots__ = ("_above", "_key", "_path", "file", "problems", "spot")
+    _above: Cursor
+    _key: Key
+    _path: str | None
+
+    def __init__(self, file: str, spot: Spot, path: str, problems: Problems) -> None:
+        self.file = file
+        self.spot = spot
+        self.problems = problems
+        self._path = path
 
     def __truediv__(self, key: Key) -> Cursor:
-        spot = self.spot.at(key)
-        shown = key if spot.number is None else spot.number
-        return Cursor(self.file, spot, _joined(self.path, shown), self.problems)
+        below: Cursor = object.__new__(Cursor)
+        spot = self.spot.children.get(key)
+        below.spot = spot = spot if spot is not None else Spot(self.spot.line)
+        below.file = self.file
+        below.problems = self.problems
+        below._path = None
+        below._above = self
+        below._key = key if spot.number is None else spot.number
+        return below
+
+    @property
+    def path(self) -> str:
+        """The keys on the way down, as one text; made when somebody asks, since hardly anything is wrong."""
+        if self._path is None:
+            self._path = _joined(self._above.path, self._key)
+        return self._path
 
     @property
     def place(self) -> Place:

@@ -42,6 +42,8 @@ class ExtraSql:
 
     name: str
     sql: str
+    file: str | None = field(default=None, compare=False)
+    """The file of the project that holds the SQL, where it stands in one."""
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -51,6 +53,12 @@ class Hook:
 
     target: str
     place: Place = field(default=NOWHERE, compare=False)
+
+    @property
+    def file(self) -> str | None:
+        """The file of the project that holds the function, None for a function of an installed package."""
+        module = self.target.rpartition(":")[0]
+        return module if module.endswith(".py") else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pyelt_provider.errors import ConfigError, Problem
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.datamart import DatamartModel, Materialization
-from pyelt_provider.model.domain import SatelliteKind
+from pyelt_provider.model.domain import Satellite, SatelliteKind
 from pyelt_provider.model.mapping import FieldMapping, Mapping
 from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline, Schedule
@@ -191,9 +191,7 @@ def pipe_stages(pipeline: Pipeline, pipe: Pipe, vault: str = "") -> list[Stage]:
     staging_names = tuple(target.table for target in staging)
     valuesets, hubs, links = valueset_targets(pipeline, pipe), hub_targets(pipeline, pipe), link_targets(pipeline, pipe)
     mapped_reads = tuple(sorted(_mapping_reads(pipe)))
-    hub_reads = tuple(
-        sorted({pipeline.hubs[r.hub].table for m in pipe.links for r in pipeline.links[m.link].references})
-    )
+    hub_reads = tuple(sorted(link_lookups(pipeline, pipe)))
     mappings = fingerprint(vault, pipe.entities, pipe.links, pipe.valuesets, pipe.functions)
     source = fingerprint(
         vault, pipe.source, pipe.tables, pipe.validations, pipe.before_sor, pipe.after_sor, pipe.active
@@ -233,14 +231,18 @@ def pipe_stages(pipeline: Pipeline, pipe: Pipe, vault: str = "") -> list[Stage]:
 def _edges_between_pipes(pipeline: Pipeline, pipes: tuple[Pipe, ...], stages: list[Stage]) -> list[Edge]:
     """Where one pipe looks up keys that another pipe of this plan brings, it waits until that one's hubs have ended."""
     ids = {stage.id for stage in stages}
+    filled = {
+        stage.id: {target.table for target in stage.writes if target.kind is TargetKind.HUB}
+        for stage in stages
+        if stage.kind is StageKind.ETL_HUBS
+    }
     edges = []
     for reader in pipes:
         for kind, hubs in (("etl_links", link_lookups(pipeline, reader)), ("etl_hubs", view_lookups(pipeline, reader))):
             reader_id = f"{reader.name}.dv.{kind}"
             for writer in pipes:
                 writer_id = f"{writer.name}.dv.etl_hubs"
-                filled = {target.table for target in hub_targets(pipeline, writer) if target.kind is TargetKind.HUB}
-                if writer is not reader and reader_id in ids and writer_id in ids and filled & hubs:
+                if writer is not reader and reader_id in ids and not hubs.isdisjoint(filled.get(writer_id, ())):
                     edges.append(Edge(writer_id, reader_id, Condition.ENDED))
     return edges
 
@@ -248,39 +250,39 @@ def _edges_between_pipes(pipeline: Pipeline, pipes: tuple[Pipe, ...], stages: li
 def hub_targets(pipeline: Pipeline, pipe: Pipe) -> tuple[Target, ...]:
     """Return the hubs and satellites that the pipe's entity mappings write, sorted."""
     targets = set()
+    hubs = pipeline.hubs
     for mapping in pipe.entities:
-        hub = pipeline.hubs[mapping.hub]
+        hub = hubs[mapping.hub]
         targets.add(Target(hub.table, TargetKind.HUB))
-        targets |= {
-            Target(s.table, TargetKind.SATELLITE) for s in hub.satellites if _writes(s.name, s.kind, mapping.fields)
-        }
+        targets |= _filled_satellites(hub.satellites, mapping.fields)
     return tuple(sorted(targets))
 
 
 def link_targets(pipeline: Pipeline, pipe: Pipe) -> tuple[Target, ...]:
     """Return the links, their satellites and status tables, and hubs where missing keys are created, sorted."""
     targets = set()
+    hubs, links = pipeline.hubs, pipeline.links
     for mapping in pipe.links:
-        link = pipeline.links[mapping.link]
+        link = links[mapping.link]
         targets.add(Target(link.table, TargetKind.LINK))
-        targets |= {
-            Target(s.table, TargetKind.SATELLITE) for s in link.satellites if _writes(s.name, s.kind, mapping.fields)
-        }
+        targets |= _filled_satellites(link.satellites, mapping.fields)
         if link.status:
             targets.add(Target(link.status_table, TargetKind.SATELLITE))
         if mapping.missing_reference == "create_hub":
-            targets |= {Target(pipeline.hubs[r.hub].table, TargetKind.HUB) for r in link.references}
+            targets |= {Target(hubs[r.hub].table, TargetKind.HUB) for r in link.references}
     return tuple(sorted(targets))
 
 
 def valueset_targets(pipeline: Pipeline, pipe: Pipe) -> tuple[Target, ...]:
     """Return the valuesets that the pipe writes, sorted."""
-    return tuple(sorted({Target(pipeline.valuesets[m.valueset].table, TargetKind.VALUESET) for m in pipe.valuesets}))
+    valuesets = pipeline.valuesets
+    return tuple(sorted({Target(valuesets[m.valueset].table, TargetKind.VALUESET) for m in pipe.valuesets}))
 
 
 def link_lookups(pipeline: Pipeline, pipe: Pipe) -> set[TableName]:
     """Return the hub tables in which the pipe's link mappings look keys up."""
-    return {pipeline.hubs[r.hub].table for m in pipe.links for r in pipeline.links[m.link].references}
+    hubs, links = pipeline.hubs, pipeline.links
+    return {hubs[r.hub].table for m in pipe.links for r in links[m.link].references}
 
 
 def view_lookups(pipeline: Pipeline, pipe: Pipe) -> set[TableName]:
@@ -289,8 +291,13 @@ def view_lookups(pipeline: Pipeline, pipe: Pipe) -> set[TableName]:
     return {by_view[m.source.view] for m in pipe.entities if m.source.view is not None and m.source.view in by_view}
 
 
-def _writes(satellite: str, kind: SatelliteKind, fields: tuple[FieldMapping, ...]) -> bool:
-    return kind is SatelliteKind.RECORD_STATUS or any(item.satellite == satellite for item in fields)
+def _filled_satellites(satellites: tuple[Satellite, ...], fields: tuple[FieldMapping, ...]) -> set[Target]:
+    named = {item.satellite for item in fields}
+    return {
+        Target(satellite.table, TargetKind.SATELLITE)
+        for satellite in satellites
+        if satellite.kind is SatelliteKind.RECORD_STATUS or satellite.name in named
+    }
 
 
 def _mapping_reads(pipe: Pipe) -> set[TableName]:
