@@ -9,6 +9,7 @@ from typing import Any
 from databases import Database
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.statements.ddl.bulk import drop_for_bulk, restore_after_bulk
+from pyelt_provider.statements.ddl.bulk_mode import load_in_bulk
 from pyelt_provider.statements.ddl.tables import TableSpec, hub_spec, specs_of
 from pyelt_provider.statements.step import Program, Result, Statement
 from written_projects import loader
@@ -82,3 +83,41 @@ def test_a_primary_key_that_others_point_at_stays(warehouse: Database, tmp_path:
     walk(warehouse, bulk(hub_spec(project.pipeline.hubs["Patient"]), rows, seen, warehouse))
     assert seen == ["patient_hub_pkey", "patient_hub_pkey"]
     assert warehouse.rows(DEFINITIONS) == before
+
+
+ROWS = "insert into dv.patient_hub (_runid, bk) values (1, 'a'), (1, 'b')"
+FILE = "select relfilenode from pg_class where oid = 'dv.patient_hub'::regclass"
+
+
+def fill() -> Program:
+    yield Statement(label="fill", sql=ROWS)
+
+
+def test_keys_of_other_tables_go_with_the_hubs_own_ones_and_come_back(warehouse: Database, tmp_path: Path) -> None:
+    project = loader(warehouse, tmp_path, DOMAIN)
+    project.run(stages=["prepare", "ddl_dv"])
+    before, file = warehouse.rows(DEFINITIONS), warehouse.rows(FILE)
+    done = walk(warehouse, load_in_bulk(hub_spec(project.pipeline.hubs["Patient"]), fill()))
+    filled = [statement.label for statement in done].index("fill")
+    assert [s.label for s in done[:filled] if str(s.table) == "dv.patient_sat"] == [
+        "drop key patient_sat__id_fkey before the first load"
+    ]
+    assert warehouse.rows(DEFINITIONS) == before
+    assert warehouse.rows(FILE) != file
+    assert warehouse.rows("select bk from dv.patient_hub order by 1") == [("a",), ("b",)]
+
+
+def test_keys_of_a_table_that_somebody_else_loads_stay(warehouse: Database, tmp_path: Path) -> None:
+    project = loader(warehouse, tmp_path, DOMAIN)
+    project.run(stages=["prepare", "ddl_dv"])
+    before, file = warehouse.rows(DEFINITIONS), warehouse.rows(FILE)
+    spec = hub_spec(project.pipeline.hubs["Patient"])
+    with contextlib.closing(warehouse.connect()) as other, other.cursor() as cursor:
+        cursor.execute(
+            "select pg_advisory_xact_lock_shared(hashtextextended('pyelt table dv.patient_patient_link', 0))"
+        )
+        done = walk(warehouse, load_in_bulk(spec, fill()))
+    assert not [statement for statement in done if statement.label == "start with new files"]
+    assert warehouse.rows(DEFINITIONS) == before
+    assert warehouse.rows(FILE) == file
+    assert warehouse.rows("select bk from dv.patient_hub order by 1") == [("a",), ("b",)]

@@ -72,6 +72,52 @@ order by rank, 2""",
     return Dropped(spec=spec, restoring=restoring)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A foreign key of another table on this one."""
+
+    table: TableName
+    name: str
+    definition: str
+    may_drop: bool
+
+    def drop(self) -> Statement:
+        return Statement(
+            label=f"drop key {self.name} before the first load",
+            table=self.table,
+            sql=f"alter table {self.table.sql} drop constraint {quote(self.name)}",
+        )
+
+    def restore(self) -> Statement:
+        return _restore(self.table, self.name, self.definition)
+
+
+def references_to(table: TableName) -> Routine[tuple[Reference, ...]]:
+    """Return the foreign keys of other tables on this one, and whether their tables are ours to change."""
+    found = yield Statement(
+        label="look up who points at the table",
+        table=table,
+        fetch=True,
+        parameters={"schema": table.schema, "table": table.name},
+        sql="""
+select cn.nspname::text, c.relname::text, k.conname::text, pg_get_constraintdef(k.oid),
+    pg_has_role(c.relowner, 'USAGE') and k.conparentid = 0 and c.relkind = 'r'
+from pg_constraint k
+join pg_class c on c.oid = k.conrelid
+join pg_namespace cn on cn.oid = c.relnamespace
+join pg_class t on t.oid = k.confrelid
+join pg_namespace n on n.oid = t.relnamespace
+where k.contype = 'f' and n.nspname = %(schema)s and t.relname = %(table)s and c.oid <> t.oid
+order by 1, 2, 3""",
+    )
+    return tuple(
+        Reference(
+            table=TableName(str(schema), str(name)), name=str(key), definition=str(text), may_drop=may_drop is True
+        )
+        for schema, name, key, text, may_drop in found.rows
+    )
+
+
 def add_key_label(name: str) -> str:
     """Return the label of the statement that puts a key back."""
     return f"add key {name}"

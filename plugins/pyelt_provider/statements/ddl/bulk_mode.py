@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyelt_provider.identifiers import TableName
-from pyelt_provider.statements.ddl.bulk import add_key_label, drop_for_bulk
+from pyelt_provider.statements.ddl.bulk import add_key_label, drop_for_bulk, references_to
 from pyelt_provider.statements.ddl.tables import ForeignKeySpec, TableSpec
 from pyelt_provider.statements.step import Program, Statement
 
@@ -53,15 +53,26 @@ def look_up_by_index() -> Statement:
     return Statement(label="look up keys by index", sql="set local random_page_cost = 1.1")
 
 
-def load_in_bulk(spec: TableSpec, program: Program, *, referenced: bool = False) -> Program:
+def load_in_bulk(spec: TableSpec, program: Program) -> Program:
     """Run the program, which fills the empty table, without the table's indexes and keys; they come back after it.
 
-    Unless other tables have foreign keys on it (`referenced`), the table gets new, empty files first: a server without
-    replicas (``wal_level = minimal``) then writes its rows once instead of twice. Foreign keys come last, when there
-    are indexes and statistics to check them by.
+    The table gets new, empty files first: a server without replicas (``wal_level = minimal``) then writes its rows once
+    instead of twice. Other tables' foreign keys on it, which have nothing to point at yet, go meanwhile; where somebody
+    else loads such a table just now, or owns it, they stay, and so do the old files. The table's own foreign keys come
+    last, when there are indexes and statistics to check them by.
     """
+    references = yield from references_to(spec.table)
+    free = True
+    if references:
+        free = all(reference.may_drop for reference in references)
+        if free:
+            got = yield load_alone(sorted({reference.table for reference in references}))
+            free = all(alone for _, alone in got.rows)
+        if free:
+            for reference in references:
+                yield reference.drop()
     dropped = yield from drop_for_bulk(spec)
-    if not referenced:
+    if free:
         yield Statement(label="start with new files", table=spec.table, sql=f"truncate {spec.table.sql}")
     yield from program
     foreign_keys = {add_key_label(spec.foreign_key_name(key)): key for key in spec.foreign_keys}
@@ -70,6 +81,9 @@ def load_in_bulk(spec: TableSpec, program: Program, *, referenced: bool = False)
             yield choose_check(spec, foreign_keys[statement.label])
         yield statement
     yield Statement(label="let the planner choose again", sql="set local enable_hashjoin to default")
+    if free:
+        for reference in references:
+            yield reference.restore()
 
 
 def choose_check(spec: TableSpec, key: ForeignKeySpec) -> Statement:

@@ -202,7 +202,7 @@ def _load_hub(
     if progress.is_numbered(group, first):
         keys = _number_keys(stage, run, first)
     if untouched and rows >= BULK_ROWS:
-        yield from load_in_bulk(hub_spec(first.hub), keys, referenced=True)
+        yield from load_in_bulk(hub_spec(first.hub), keys)
     elif rows:
         yield from keys
     progress.filled.add(table)

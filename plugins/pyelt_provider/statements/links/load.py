@@ -222,8 +222,7 @@ def _load_link(stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: d
     first = link.table in empty
     insert = insert_links(stage, run, link, works, first=link.table in alone)
     if link.table in alone:
-        referenced = bool(link.satellites) or link.status
-        yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert), referenced=referenced)
+        yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert))
     else:
         yield insert
     for work in works:
