@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,24 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where screenshots go: PYELT_IMAGES (docs/images, to renew those of the docs), or a folder that is thrown away."""
     folder = os.environ.get("PYELT_IMAGES")
     return Path(folder) if folder else tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(scope="module")
+def airflow(demo: DemoStack) -> Callable[..., None]:
+    """Airflow's own command."""
+    return partial(_typed, demo, "airflow")
+
+
+@pytest.fixture(scope="module")
+def pyelt(demo: DemoStack) -> Callable[..., None]:
+    """The project's command."""
+    return partial(_typed, demo, "pyelt")
+
+
+def _typed(demo: DemoStack, program: str, *arguments: str) -> None:
+    """Run a command as a person does in a second terminal: after reading the demo's environment file."""
+    script = 'file="$1"; shift; . "$file"; exec "$@"'
+    installed = str(Path(sys.executable).with_name(program))
+    command = ["sh", "-c", script, "sh", str(demo.places.environment), installed, *arguments]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,51 +1,25 @@
-"""What a person sees of the sample in Airflow's pages, in a real browser on the real stack."""
+"""What a person sees of the sample in Airflow's pages, and does there and on the command line, on the real stack."""
 
 from __future__ import annotations
 
-import contextlib
 import re
-import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote
 
-import psycopg2
 from playwright.sync_api import Page, expect
 
+from browser.nights import (
+    attempts,
+    run_number,
+    task_states,
+    wait_until_all_ended,
+    wait_until_done_again,
+    warehouse_rows,
+)
+from browser.pages import CHECK_MARK, LAST, ROWS, RUNS, around, cell, open_all, run_page
 from pyelt_provider.demo.stack import DemoStack
 from pyelt_provider.sample.expected import problems
-
-RUNS = [f"scheduled__{day}T01:00:00+00:00" for day in (
-    "2026-01-30", "2026-01-31", "2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04")]  # fmt: skip
-LAST = RUNS[-1]
-ROWS = [
-    "prepare", "ddl_valset",
-    "his", "his.sor", "his.sor.ddl_sor", "his.sor.check_mappings", "his.sor.etl_sor", "his.valset",
-    "his.valset.etl_valset", "his.dv", "his.dv.etl_hubs", "his.dv.etl_links",
-    "lab", "lab.sor", "lab.sor.ddl_sor", "lab.sor.check_mappings", "lab.sor.etl_sor", "lab.valset",
-    "lab.valset.etl_valset", "lab.dv", "lab.dv.etl_hubs", "lab.dv.other_hubs", "lab.dv.etl_links",
-    "ddl_dm", "ddl_dv", "etl_dm", "close",
-]  # fmt: skip
-"""The rows of the grid: tasks, and the groups of pipes and layers."""
-CHECK_MARK = "M20 6 9 17l-5-5"
-"""The path of the icon that Airflow draws for success."""
-
-
-def run_page(run: str) -> str:
-    return f"/dags/clinic/runs/{quote(run)}"
-
-
-def open_all(page: Page) -> None:
-    """Open every group, and close the panel beside them."""
-    page.get_by_test_id("task-close").wait_for()
-    if not page.get_by_test_id("task-lab-dv-etl_links").is_visible():
-        page.get_by_label("Expand all task groups").click()
-    page.get_by_test_id("task-lab-dv-etl_links").wait_for()
-    page.get_by_label("Collapse Details Panel").click()
-
-
-def cell(page: Page, run: str, row: str):  # type: ignore[no-untyped-def]
-    return page.get_by_test_id(f"grid-{run}-{row}")
 
 
 def test_the_grid_shows_every_night_and_every_task_done(page: Page, images: Path) -> None:
@@ -88,7 +62,7 @@ def test_the_graph_shows_pipes_and_layers_as_groups_and_what_waits_for_what(page
     page.set_viewport_size({"width": 1100, "height": 1500})
     page.get_by_label("Fit View").click()
     page.wait_for_timeout(2000)  # the graph moves to its place
-    page.screenshot(path=images / "graph.png", clip=_around(page, ["prepare", "close", "his", "lab"]))
+    page.screenshot(path=images / "graph.png", clip=around(page, ["prepare", "close", "his", "lab"]))
 
 
 def test_gantt_shows_that_pipes_run_side_by_side_and_layers_one_after_the_other(page: Page, images: Path) -> None:
@@ -125,7 +99,7 @@ def test_a_task_says_what_it_does_without_secrets(page: Page, demo: DemoStack) -
 
 
 def test_clearing_one_layer_group_does_it_again_and_the_warehouse_ends_the_same(page: Page, demo: DemoStack) -> None:
-    before = _attempts(demo)
+    before = attempts(demo, LAST)
 
     page.goto(f"{run_page(LAST)}/tasks/group/his.dv")
     page.get_by_label("Press shift+c to clear").wait_for()
@@ -136,38 +110,59 @@ def test_clearing_one_layer_group_does_it_again_and_the_warehouse_ends_the_same(
     dialog.get_by_role("button", name="Confirm").click()
     expect(dialog).to_be_hidden()
 
-    _wait_until_done_again(demo, before)
+    wait_until_done_again(demo, LAST, before)
     page.goto("/dags/clinic")
     open_all(page)
     for row in ROWS:
         expect(cell(page, LAST, row).locator("path")).to_have_attribute("d", CHECK_MARK)
-    again = {stage for stage, count in _attempts(demo).items() if count > before[stage]}
+    again = {stage for stage, count in attempts(demo, LAST).items() if count > before[stage]}
     assert again == {"his.dv.etl_hubs", "his.dv.etl_links", "lab.dv.etl_links", "ddl_dm", "etl_dm", "close"}
     assert problems(demo.warehouse_url) == []
 
 
-def _attempts(demo: DemoStack) -> dict[str, int]:
-    """How often each stage of the last night was done."""
-    with contextlib.closing(psycopg2.connect(demo.warehouse_url)) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "select stage, count(*) filter (where state = 'done') from sys.attempts "
-            "where runid = (select runid from sys.runs where dag_run_id = %s) group by stage",
-            (LAST,),
-        )
-        return dict(cursor.fetchall())
+def test_clearing_a_layer_on_the_command_line_leaves_the_warehouse_as_it_was(
+    demo: DemoStack, airflow: Callable[..., None]
+) -> None:
+    before, rows = attempts(demo, LAST), warehouse_rows(demo)
+
+    airflow("tasks", "clear", "clinic", "-t", "lab.valset.", "-s", "2026-02-03", "-e", "2026-02-04", "-d", "--yes")
+    wait_until_all_ended(demo)
+
+    again = {stage for stage, count in attempts(demo, LAST).items() if count > before[stage]}
+    assert again == {
+        "lab.valset.etl_valset", "lab.dv.etl_hubs", "lab.dv.etl_links", "ddl_dm", "etl_dm", "close",
+    }  # fmt: skip
+    assert warehouse_rows(demo) == rows
 
 
-def _wait_until_done_again(demo: DemoStack, before: dict[str, int]) -> None:
-    deadline = time.monotonic() + 240
-    while _attempts(demo)["close"] == before["close"]:
-        assert time.monotonic() < deadline, "the cleared tasks were not done again"
-        demo.check()
-        time.sleep(1)
+def test_a_backfill_loads_nights_that_were_taken_back_in_their_order(
+    demo: DemoStack, airflow: Callable[..., None], pyelt: Callable[..., None]
+) -> None:
+    rows = warehouse_rows(demo)
+    pyelt("rewind", "configs/clinic", "--to", run_number(demo, RUNS[3]), "--yes")
+    assert warehouse_rows(demo) != rows
+
+    airflow(
+        "backfill", "create", "--dag-id", "clinic", "--from-date", "2026-02-02", "--to-date", "2026-02-04",
+        "--reprocess-behavior", "completed", "--max-active-runs", "2",
+    )  # fmt: skip
+    wait_until_all_ended(demo)
+
+    assert warehouse_rows(demo) == rows
+    assert problems(demo.warehouse_url) == []
 
 
-def _around(page: Page, rows: list[str]):  # type: ignore[no-untyped-def]
-    boxes = [box for row in rows if (box := page.get_by_test_id(f"rf__node-{row}").bounding_box())]
-    left, top = min(box["x"] for box in boxes) - 30, min(box["y"] for box in boxes) - 20
-    right = max(box["x"] + box["width"] for box in boxes) + 30
-    bottom = max(box["y"] + box["height"] for box in boxes) + 20
-    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
+def test_a_run_that_is_triggered_for_some_layers_of_a_pipe_does_these_and_skips_the_rest(
+    demo: DemoStack, airflow: Callable[..., None]
+) -> None:
+    conf = '{"pipes": ["lab"], "parts": ["sor", "valset"]}'
+
+    airflow("dags", "trigger", "clinic", "--run-id", "by_hand", "--conf", conf)
+    wait_until_all_ended(demo)
+
+    states = task_states(demo, "by_hand")
+    assert {task for task, state in states.items() if state == "success"} == {
+        "prepare", "ddl_valset", "lab.sor.ddl_sor", "lab.sor.check_mappings", "lab.sor.etl_sor",
+        "lab.valset.etl_valset", "lab.dv.other_hubs", "close",
+    }  # fmt: skip
+    assert set(states.values()) == {"success", "skipped"}

@@ -176,6 +176,22 @@ def test_an_earlier_interval_is_refused_and_rewinding_makes_it_possible(
     assert loader.rows(VAULT) == expected
 
 
+def test_a_warehouse_of_an_older_version_can_be_rewound(
+    warehouse: Database, tmp_path: Path, expected: list[tuple[object, ...]]
+) -> None:
+    loader = Loader(warehouse, small_pipeline(tmp_path))
+    day_1(loader, tmp_path)
+    deliver(tmp_path, DAY_2, patients=SECOND, relations="1;0614\n4;0615\n")
+    loader.run(DAY_2)
+    warehouse.execute("drop table sys.delivered_files; comment on schema sys is 'PyELT bookkeeping, version 1'")
+
+    taken = list(rewind(loader.pipeline, Decimal("1.00"), LocalEnvironment(), now=loader._tick(DAY_3)(), log=_LOG))
+
+    assert [(back.run, back.pipe) for back in taken] == [(Decimal("2.00"), "his"), (Decimal("2.00"), "crm")]
+    loader.run(DAY_2)
+    assert loader.rows(VAULT) == expected
+
+
 def test_a_stage_of_an_older_run_is_refused_once_a_later_run_loaded_its_pipe(
     warehouse: Database, tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def _judge(stack: DemoStack, outcome: Outcome, screen: Screen) -> bool:
 def _stay(stack: DemoStack, screen: Screen) -> None:
     screen.say(f"\nAirflow: {stack.settings.address}   user {USER}, password {stack.settings.password}")
     screen.say(f"Warehouse: {stack.warehouse_url}")
+    screen.say(f"For `airflow` and `pyelt` in another terminal: source {stack.places.environment}")
     screen.say("Ctrl-C stops everything; `make demo` goes on from here another time.")
     while True:
         stack.check()

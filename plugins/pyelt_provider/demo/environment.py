@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from pyelt_provider.demo.places import Places
@@ -31,6 +32,13 @@ def airflow_environment(
         "PYELT_CONFIGS": str(places.project / "configs"),
     }
     return kept | ours | _database(metadata_url) | _core(places) | _speed() | _web(places, settings)
+
+
+def shell_exports(environment: Mapping[str, str], inherited: Mapping[str, str]) -> str:
+    """Return lines for a shell which set what differs from the inherited environment, secrets included."""
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n" for name, value in environment.items() if inherited.get(name) != value
+    )
 
 
 def _database(metadata_url: str) -> dict[str, str]:

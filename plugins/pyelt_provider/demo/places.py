@@ -52,6 +52,11 @@ class Places:
         return self.airflow / "logs"
 
     @property
+    def environment(self) -> Path:
+        """A file for a shell to read, after which `airflow` and `pyelt` talk to the demo; its owner's only."""
+        return self.home / "environment"
+
+    @property
     def lock(self) -> Path:
         return self.home / "demo.lock"
 

@@ -15,7 +15,7 @@ import psycopg2
 
 from pyelt_provider.demo.api import Api
 from pyelt_provider.demo.components import Components
-from pyelt_provider.demo.environment import airflow_environment
+from pyelt_provider.demo.environment import airflow_environment, shell_exports
 from pyelt_provider.demo.failure import DemoError
 from pyelt_provider.demo.places import Places
 from pyelt_provider.demo.settings import USER, DemoSettings, load_settings, write_secret
@@ -101,6 +101,7 @@ class DemoStack:
         components.end_earlier_ones()
         self._settings = load_settings(places.airflow / "demo.json", self._wanted_port)
         components.environment = self._environment(self._settings)
+        write_secret(places.environment, shell_exports(components.environment, os.environ))
         components.guard(self.server.process_id)
         write_secret(places.airflow / "passwords.json", json.dumps({USER: self._settings.password}))
         self._migrate(components)

@@ -13,6 +13,7 @@ from pyelt_provider.execution.environment import Environment
 from pyelt_provider.execution.interpreter import Interpreter
 from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.outcome import StepRecord
+from pyelt_provider.execution.run_log import RunLog
 from pyelt_provider.execution.runner import Log
 from pyelt_provider.execution.warehouse import session
 from pyelt_provider.identifiers import quote
@@ -47,7 +48,10 @@ def rewind(
     """
     s = quote(pipeline.sys_schema)
     known = {pipe.name: pipe for pipe in pipeline.pipes}
-    with session(pipeline, environment, f"pyelt:rewind:{pipeline.name}") as connection:
+    name = f"pyelt:rewind:{pipeline.name}"
+    with session(pipeline, environment, f"{name}:log", autocommit=True) as bookkeeping:
+        RunLog(bookkeeping, pipeline.sys_schema).ensure_tables()  # an older version may have made the runs
+    with session(pipeline, environment, name) as connection:
         loads = _rows(
             connection,
             f"""select stages.runid, stages.pipe, runs.dag_id, runs.dag_run_id, runs.interval_start, runs.interval_end
