@@ -412,10 +412,12 @@ def test_hooks_and_files_outside_the_project_are_refused(tmp_path: Path) -> None
 def test_names_with_a_nul_are_refused(tmp_path: Path) -> None:
     pipe = 'sor: {a_hstage: {csv: a, key: [id], encoding: "a\\0b"}}\nbefore_sor: ["a\\0.py:f"]\n'
     assert problems_of(write_project(tmp_path, {"pipes/his.yaml": pipe})) == [
-        "pipes/his.yaml:1: sor.a_hstage.encoding: there is no encoding 'a\\x00b'; "
+        "pipes/his.yaml:1: sor.a_hstage.encoding: a text has a NUL character in it; "
+        "PostgreSQL cannot store that: leave it out",
+        "pipes/his.yaml:1: sor.a_hstage.encoding: there is no encoding 'ab' of texts; "
         "such as utf-8, iso-8859-1 or windows-1252",
-        "pipes/his.yaml:2: before_sor[1]: the name of the file has a NUL character in it; "
-        "write the name of a file of the project",
+        "pipes/his.yaml:2: before_sor[1]: a text has a NUL character in it; PostgreSQL cannot store that: leave it out",
+        "pipes/his.yaml:2: before_sor[1]: there is no file 'a.py'; there is none yet",
     ]
 
 

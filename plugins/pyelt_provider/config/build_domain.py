@@ -12,10 +12,12 @@ from pyelt_provider.config.physical_names import (
     VALUESET_COLUMNS,
     Names,
     fits,
+    name_fits,
     view_columns_fit,
 )
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
+from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.identifiers import (
     entity_view,
@@ -82,6 +84,7 @@ def _is_own(source: DomainSource, kind: str, name: str, vault: Vault) -> bool:
 
 def _take(source: DomainSource, kind: str, name: str, known: Hub | Link | Valueset | None, vault: Vault) -> bool:
     """Say whether this file may define the name; a name that another file has defined is reported."""
+    name_fits(source.cursor / f"{kind}s" / name, kind, name)
     if known is None:
         vault.file_of[kind, name] = source.number
         return True
@@ -154,6 +157,7 @@ def _links(source: DomainSource, vault: Vault) -> None:
         references = []
         for role, hub_name in written.references.items():
             at = cursor / "references" / role
+            name_fits(at, "role", role)
             hub = vault.hub(hub_name, at)
             if hub is not None:
                 reference = Reference(role=role, hub=hub.name, root=hub.root, place=at.place)
@@ -250,6 +254,7 @@ def _validations(source: DomainSource, names: Names) -> tuple[VaultValidation, .
     validations = []
     for index, written in enumerate(source.content.validations):
         cursor = source.cursor / "validations" / index
+        check_fragment(written.when, cursor / "when")
         schemas = {source.schema, source.content.valueset_schema}
         tables = {t.name: t for t in names if t.schema in schemas and not t.name.endswith("_view")}
         tables |= {str(t): t for t in tables.values()}

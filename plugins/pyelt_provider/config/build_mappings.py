@@ -9,6 +9,7 @@ from pyelt_provider.config.physical_names import PERIOD_COLUMNS, VALUESET_COLUMN
 from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
+from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.errors import IdentifierError
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.domain import Hub, Link, SatelliteKind, Valueset
@@ -62,6 +63,8 @@ def _from_text(source: keys.From) -> str:
 def _source(written: keys.MappingKeys, cursor: Cursor, pipe: PipeContext) -> MappingSource:
     at = cursor / "from"
     source = written.source
+    check_fragment(written.filter, cursor / "filter")
+    check_fragment(written.prefer, cursor / "prefer")
     if isinstance(source, str):
         pipe.staging(source, at)
         return MappingSource(staging=source, filter=written.filter)
@@ -70,6 +73,7 @@ def _source(written: keys.MappingKeys, cursor: Cursor, pipe: PipeContext) -> Map
     match source:
         case keys.FromTable():
             pipe.staging(source.table, at / "table")
+            check_fragment(source.join, at / "join")
             if source.reads and source.join is None:
                 what = "'reads' names the tables of a join, and there is no join"
                 (at / "reads").wrong(what, "leave it out, or write the join")
@@ -101,6 +105,7 @@ def _fields(
             cursor.wrong(f"{name!r} is not a column of a satellite", "write Satellite.column or Satellite.column[type]")
             continue
         satellite_name, column_name, type_name = (part and part.strip() for part in match.groups())
+        check_fragment(expression, cursor)
         fields.append(
             FieldMapping(
                 satellite=satellite_name,
@@ -134,6 +139,7 @@ def build_entities(pipe: PipeContext, names: MappingNames) -> tuple[EntityMappin
     for index, written in enumerate(pipe.content.entities):
         cursor = pipe.cursor / "entities" / index
         hub = pipe.vault.hub(written.to, cursor / "to")
+        check_fragment(written.bk, cursor / "bk")
         mappings.append(
             EntityMapping(
                 name=names.take(written, cursor),
@@ -205,6 +211,8 @@ def _references(
     references = []
     for role, content in written.references.items():
         cursor = above / role
+        if isinstance(content, str):
+            check_fragment(content, cursor)
         bk = content if isinstance(content, str) else _bk_of(content.entity, source, entities, cursor, pipe)
         references.append(ReferenceMapping(role=role, bk=bk, place=cursor.place))
     return tuple(references)
@@ -262,6 +270,8 @@ def build_valuesets(pipe: PipeContext, names: MappingNames) -> tuple[ValuesetMap
 
 
 def _check_valueset(written: keys.ValuesetMappingKeys, valueset: Valueset, cursor: Cursor, pipe: PipeContext) -> None:
+    for name, expression in written.fields.items():
+        check_fragment(expression, cursor / name)
     own = [column.name for column in valueset.columns]
     known = [*VALUESET_COLUMNS, *(PERIOD_COLUMNS if valueset.periodical else ()), *own]
     for name in written.fields:

@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyelt_provider.config.build_mappings import MappingNames, build_entities, build_links, build_valuesets
 from pyelt_provider.config.build_staging import build_validations, fk_column
@@ -85,7 +86,16 @@ def check_connection(text: str, cursor: Cursor, scheme: str = "") -> None:
             cursor.wrong(
                 "this is neither a connection id nor a URL", "such as dwh, or postgresql://user:password@host/db"
             )
-    elif scheme and not text.startswith((f"{scheme}://", f"{scheme}+", "postgres://")):
+        return
+    try:
+        _ = urlsplit(text).port
+    except ValueError:
+        cursor.wrong(
+            "this URL cannot be read: its host or port is none",
+            f"write {scheme or 'kind'}://user:password@host:port/db",
+        )
+        return
+    if scheme and not text.startswith((f"{scheme}://", f"{scheme}+", "postgres://")):
         cursor.wrong(
             f"this is the URL of another kind of database than {scheme}", f"write {scheme}://user:password@host/db"
         )

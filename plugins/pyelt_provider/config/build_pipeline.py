@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pyelt_provider.config import pipeline_file as keys
@@ -79,7 +80,9 @@ def build_pipeline(project: Project, problems: Problems) -> Pipeline:
         for file in project.functions
     }
     schedules = list(content.schedules) if content else []
-    pipes, complete = _pipes(project, content, vault, names, functions, schedules, problems)
+    pipes, complete = _pipes(
+        project, content, vault, names, functions, schedules, [domain.schema for domain in domains], problems
+    )
     datamarts = build_datamarts(
         project.datamarts, datamart_schema, schedules, names, vault.whole and complete, problems
     )
@@ -121,7 +124,8 @@ def _reserve(top: Cursor, sys_schema: str, datamart_schema: str, names: Names) -
     for name in _BOOKKEEPING:
         names.claim(quiet, "the bookkeeping", sys_schema, checked, name)
     if sys_schema == datamart_schema:
-        (top / "datamart_schema").wrong("the bookkeeping and the datamarts have the same schema", "rename one of them")
+        written = "datamart_schema" if "datamart_schema" in top.spot.children else "sys_schema"
+        (top / written).wrong("the bookkeeping and the datamarts have the same schema", "rename one of them")
 
 
 def _check_schema(schema: str, cursor: Cursor) -> None:
@@ -139,12 +143,16 @@ def _pipes(
     names: Names,
     functions: dict[str, DatabaseFunction],
     schedules: list[str],
+    vault_schemas: list[str],
     problems: Problems,
 ) -> tuple[tuple[Pipe, ...], bool]:
     """Return the pipes, and whether all of them could be read. All staging tables are known before any mapping is read."""
     contexts: list[PipeContext] = []
     first: dict[str, str] = {}
     complete = content is not None
+    taken = dict.fromkeys(vault_schemas, "the vault")
+    if content is not None:
+        taken |= {content.sys_schema: "the bookkeeping", content.datamart_schema: "the datamarts"}
     for named in project.pipes:
         document = named.document
         checked_content = checked_against(PipeFile, document, problems) if document is not None else None
@@ -152,6 +160,8 @@ def _pipes(
             complete = False
             continue
         cursor = document.cursor(problems)
+        if document.file.endswith((".yaml", ".yml")) and not document.data and not cursor.spot.removed:
+            cursor.wrong("the file is empty, so the pipe loads nothing", "write what it reads, or take the file away")
         written = with_environment(checked_content, cursor, project.environment)
         name = written.pipe or named.name
         _check_pipe_name(name, cursor / "pipe", first)
@@ -170,6 +180,10 @@ def _pipes(
             create_views=content.create_views if content is not None else True,
             always_fk_columns=project.is_python,
         )
+        if schema in taken:
+            what = f"the schema {schema!r} is that of {taken[schema]}: rows that are rejected would mix"
+            at = cursor / "sor_schema" if "sor_schema" in written.model_fields_set else cursor
+            at.wrong(what, "give the staging tables a schema of their own")
         build_stagings(context)
         contexts.append(context)
     known = [*schedules, *((content and project.pipeline and _removed(project.pipeline, "schedules")) or [])]
@@ -219,6 +233,9 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
     if content.end_date is not None and content.end_date < content.start_date:
         what = f"the end {content.end_date} comes before the start {content.start_date}"
         (top / "end_date").wrong(what, "write a later day")
+    if not timedelta(milliseconds=1) <= content.lock_timeout <= timedelta(days=24):
+        what = f"{content.lock_timeout.total_seconds():g} seconds are no time to wait for a lock"
+        (top / "lock_timeout").wrong(what, "write at most 24d; PostgreSQL takes 0 for waiting without end")
     return Pipeline(
         name=name,
         warehouse=ConnectionRef(content.conn_dwh),
@@ -277,6 +294,9 @@ def _email(written: keys.EmailKeys | None, cursor: Cursor) -> EmailSettings | No
     for receiver in receivers or ("",):
         if "@" not in receiver and receiver != MISSING:
             (cursor / "to").wrong(f"{receiver!r} is not a mail address", "such as night@clinic.example")
+    for key, text in (("to", " ".join(receivers)), ("from", written.sender or ""), ("subject", written.subject)):
+        if MISSING not in text and any(ord(character) < 32 for character in text):
+            (cursor / key).wrong("a header of a mail has one line", "leave line ends and tabs out")
     return EmailSettings(
         to=receivers,
         sender=written.sender,

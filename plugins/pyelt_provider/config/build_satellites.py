@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyelt_provider.config import domain_file as keys
 from pyelt_provider.config.column_types import check_type
-from pyelt_provider.config.physical_names import SATELLITE_COLUMNS, column_fits
+from pyelt_provider.config.physical_names import SATELLITE_COLUMNS, column_fits, columns_fit, name_fits
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.vault import Vault
@@ -19,6 +19,7 @@ def build_satellites(
         vault.broken.add((owner, ""))
     for name, content in written.items():
         cursor = above / "satellites" / name
+        name_fits(cursor, "satellite", name)
         types: tuple[str, ...] = ()
         kind, description = SatelliteKind.PLAIN, ""
         columns: dict[str, keys.Column] = {}
@@ -58,6 +59,7 @@ def build_columns(
     written: dict[str, keys.Column], above: Cursor, taken: frozenset[str], owner: str, vault: Vault
 ) -> tuple[Column, ...]:
     columns = []
+    columns_fit(above, len(written))
     for name, content in written.items():
         cursor = above / name
         column_fits(cursor, name, taken, owner)

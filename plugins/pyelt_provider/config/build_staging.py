@@ -6,10 +6,11 @@ import codecs
 
 from pyelt_provider.config import pipe_file as keys
 from pyelt_provider.config.environment_text import with_environment
-from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits
+from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits, columns_fit, name_fits
 from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
+from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.config.template_text import check_template
 from pyelt_provider.identifiers import checked, hub_table
 from pyelt_provider.model.domain import Hub
@@ -26,6 +27,8 @@ from pyelt_provider.model.staging import (
     Validation,
 )
 
+_NO_FILE_HAS = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
+"""Codecs of Python that are not encodings of files."""
 _KINDS = ("csv", "fixed_width", "table", "query")
 _MEANT_FOR = {
     "filter": ("table",),
@@ -48,12 +51,14 @@ def build_stagings(pipe: PipeContext) -> None:
     for name, written in pipe.content.sor.items():
         cursor = pipe.cursor / "sor" / name
         content = with_environment(written, cursor, pipe.environment)
+        name_fits(cursor, "staging table", name.removesuffix("_hstage"))
         for suffix, stem in (("", name), ("_temp", _stem(name)), ("_temp_hash", _stem(name))):
-            what = f"pipe {pipe.name}'s {stem}{suffix}"
+            what = f"pipe {pipe.name}'s {name}" + (" (its temporary table)" if suffix else "")
             if pipe.names.claim(cursor, what, pipe.sor_schema, _with_suffix, stem, suffix) is None:
                 break
         source = _source(content, cursor, pipe)
         names = _column_names(content)
+        columns_fit(cursor / "columns", len(names))
         for column in names:
             column_fits(cursor / "columns", column, STAGING_COLUMNS, "staging table")
         for index, column in enumerate(content.key):
@@ -66,6 +71,8 @@ def build_stagings(pipe: PipeContext) -> None:
             elif not names and column != MISSING:
                 column_fits(at, column, STAGING_COLUMNS, "staging table")
         _deliveries(content, cursor)
+        check_fragment(content.deleted_when, cursor / "deleted_when")
+        check_fragment(content.filter, cursor / "filter")
         pipe.stagings[name] = StagingTable(
             schema=pipe.sor_schema,
             name=name,
@@ -167,14 +174,36 @@ def _check_kind(content: keys.SorKeys, kind: str, cursor: Cursor, pipe: PipeCont
         (cursor / "columns").wrong(f"places of columns do not go with {kind!r}", "write a list of names")
     if kind == "csv" and not content.header and not content.columns and "columns" not in cursor.spot.removed:
         (cursor / "header").wrong("a file without header says no names", "name the columns: columns: [a, b]")
-    if kind == "csv" and content.delimiter == content.quote:
-        (cursor / "delimiter").wrong("delimiter and quote are the same", "choose two different characters")
-    if kind in ("csv", "fixed_width"):
-        try:
-            codecs.lookup(content.encoding)
-        except (LookupError, ValueError):  # ValueError: a NUL in the name
-            mend = "such as utf-8, iso-8859-1 or windows-1252"
-            (cursor / "encoding").wrong(f"there is no encoding {content.encoding!r}", mend)
+    if kind == "csv":
+        _check_csv(content, cursor)
+    if kind in ("csv", "fixed_width") and not _is_encoding(content.encoding):
+        mend = "such as utf-8, iso-8859-1 or windows-1252"
+        (cursor / "encoding").wrong(f"there is no encoding {content.encoding!r} of texts", mend)
+
+
+def _check_csv(content: keys.SorKeys, cursor: Cursor) -> None:
+    """Report characters that PostgreSQL's COPY cannot take for what they are to be."""
+    for name in ("delimiter", "quote", "escape"):
+        text = getattr(content, name)
+        if text is not None and (not text.isascii() or text in "\r\n"):
+            what = f"{text!r} cannot be the {name} of a CSV file"
+            (cursor / name).wrong(what, "choose one ASCII character that does not end a line")
+    if content.delimiter in (content.quote, content.escape):
+        other = "quote" if content.delimiter == content.quote else "escape"
+        (cursor / "delimiter").wrong(f"delimiter and {other} are the same", "choose two different characters")
+    wrong = [c for c in (content.delimiter, content.quote, "\n", "\r") if c in content.null]
+    if wrong:
+        what = f"the text for null, {content.null!r}, has {wrong[0]!r} in it, which ends or quotes a value"
+        (cursor / "null").wrong(what, "such as NULL, or leave it out")
+
+
+def _is_encoding(name: str) -> bool:
+    """Say whether the name is that of an encoding of texts: Python's codecs also have base64, hex and the like."""
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
+        return False
+    return getattr(codec, "_is_text_encoding", True) and codec.name not in _NO_FILE_HAS
 
 
 def _deliveries(content: keys.SorKeys, cursor: Cursor) -> None:
@@ -184,6 +213,8 @@ def _deliveries(content: keys.SorKeys, cursor: Cursor) -> None:
             (cursor / "limits").wrong(what, "leave it out, or write delivery: full")
         return
     for name in ("deleted_when", "changed_since"):
+        if name == "changed_since" and (content.csv or content.fixed_width):
+            continue  # that it goes with databases only has been told
         if getattr(content, name) is not None and "delivery" not in cursor.spot.removed:
             what = f"{name!r} has no effect with a full delivery, in which a missing row was deleted"
             (cursor / name).wrong(what, "write delivery: delta, or leave it out")
@@ -215,6 +246,7 @@ def build_validations(pipe: PipeContext) -> tuple[Validation, ...]:
         if (written.when is None) == (written.unique is None) and not cursor.spot.removed & {"when", "unique"}:
             what = "it has both when and unique" if written.when else "it has neither when nor unique"
             cursor.wrong(what, "give exactly one of them")
+        check_fragment(written.when, cursor / "when")
         for position, column in enumerate(written.unique or ()):
             if staging is not None and staging.columns and column not in staging.columns:
                 (cursor / "unique" / position).unknown("column", column, staging.columns, staging.name)

@@ -31,11 +31,32 @@ _CUTS = re.compile(
 """Types for which nothing but a cast that cuts can be written; for single texts and bits there is another way."""
 
 
+def _impossible_size(type_text: str) -> str:
+    """Return which bound the size in brackets breaks, or nothing."""
+    match = re.match(
+        r"(?i)\s*(numeric|decimal|varchar|char|character(?: varying)?|bit(?: varying)?|varbit)\s*\(([^)]*)\)", type_text
+    )
+    if match is None:
+        return ""
+    try:
+        sizes = [int(part) for part in match.group(2).split(",")]
+    except ValueError:
+        return "its size is no number"
+    if match.group(1).lower() in ("numeric", "decimal"):
+        within = len(sizes) <= 2 and 1 <= sizes[0] <= 1000 and (len(sizes) == 1 or -1000 <= sizes[1] <= 1000)
+        return "" if within else "precision is 1 to 1000, scale -1000 to 1000"
+    return "" if len(sizes) == 1 and 1 <= sizes[0] <= 10485760 else "its length is 1 to 10485760"
+
+
 def check_type(cursor: Cursor, type_text: str) -> None:
     """Report a type that PostgreSQL does not know; a type of one's own is written with its schema."""
     if _CUTS.match(type_text):
         what = f"PostgreSQL cuts values to fit the type {' '.join(type_text.split())!r} without an error"
         cursor.wrong(what, "use text[] (or varbit[] for bits), for a name text")
+        return
+    wrong = _impossible_size(type_text)
+    if wrong:
+        cursor.wrong(f"PostgreSQL has no type {type_text!r}: {wrong}", "write a size within these bounds")
         return
     bare = re.sub(r"\([\d\s,]*\)", " ", re.sub(r"(\s*\[\d*\])+\s*$", "", type_text.strip())).lower()
     bare = " ".join(bare.split())

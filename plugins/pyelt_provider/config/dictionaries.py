@@ -11,8 +11,9 @@ from typing import Any
 
 from pyelt_provider.config.build_pipeline import NamedDocument, Project, build_pipeline
 from pyelt_provider.config.project_files import sql_files
-from pyelt_provider.config.spots import Problems, Spot
-from pyelt_provider.config.yaml_text import Document
+from pyelt_provider.config.spots import Cursor, Problems, Spot
+from pyelt_provider.config.words import described
+from pyelt_provider.config.yaml_text import MAX_DEPTH, Document
 from pyelt_provider.model.pipeline import Pipeline
 
 Dicts = Mapping[str, Any]
@@ -34,7 +35,7 @@ def pipeline_from_dicts(
     """
     problems = Problems()
     place = Path(folder) if folder is not None else None
-    documents = documents_of(general_config, pipes, domain)
+    documents = documents_of(general_config, pipes, domain, problems)
     return build_pipeline(
         Project(
             name=name,
@@ -55,6 +56,7 @@ def documents_of(
     general_config: Dicts,
     pipes: Mapping[str, Dicts] | Sequence[Dicts],
     domain: Dicts | Sequence[Dicts] | None,
+    problems: Problems,
     file: str = "",
     spots: Mapping[str, Spot] | None = None,
 ) -> tuple[Document, list[NamedDocument], list[NamedDocument]]:
@@ -65,9 +67,16 @@ def documents_of(
     known = spots or {}
 
     def document(data: Dicts, path: str) -> Document:
-        return Document(file, _plain(data), known.get(path, Spot(1 if file else 0)), "" if file and known else path)
+        spot = known.get(path, Spot(1 if file else 0))
+        shown = "" if file and known else path
+        cursor = Cursor(file, spot, shown, problems)
+        if not isinstance(data, Mapping):
+            cursor.wrong(f"this is {described(data)}, not a dict", "write a dict with the keys of the file")
+            return Document(file, {}, spot, shown)
+        return Document(file, _plain(data, cursor), spot, shown)
 
-    named = pipes.items() if isinstance(pipes, Mapping) else [(_name_of(item), item) for item in pipes]
+    items = pipes.items() if isinstance(pipes, Mapping) else [(_name_of(item), item) for item in pipes]
+    named = [(str(name), item) for name, item in items]
     general = document(general_config, "general_config")
     pipe_documents = [NamedDocument(pipe, document(data, f"pipes.{pipe}")) for pipe, data in named]
     for item in pipe_documents:
@@ -82,6 +91,8 @@ def documents_of(
 
 
 def _name_of(pipe: Dicts) -> str:
+    if not isinstance(pipe, Mapping):
+        return "pipe"
     return str(pipe.get("pipe") or str(pipe.get("sor_schema", "")).removeprefix("sor_"))
 
 
@@ -104,19 +115,45 @@ def _own_schedule(general: Document, pipe: str, document: Document) -> None:
             document.spot.children["schedule"] = document.spot.children.pop("schedule_interval")
 
 
-def _plain(value: Any) -> Any:
-    """Return a copy of the value made of dicts, lists and scalars, as a YAML file would give it."""
+def _plain(value: Any, cursor: Cursor, depth: int = 0) -> Any:
+    """Return a copy of the value made of dicts, lists and scalars, as a YAML file would give it; report what is none."""
+    if depth > MAX_DEPTH:
+        cursor.wrong("dicts and lists are nested too deep, or in themselves", "no key of ours needs that")
+        return None
     match value:
         case Mapping():
-            # PyELT's configs write '' and None for what is not there.
-            return {key: _plain(item) for key, item in value.items() if item is not None and item != ""}
+            copied = {}
+            for key, item in value.items():
+                # PyELT's configs write '' and None for what is not there.
+                if item is None or (isinstance(item, str) and not item):
+                    continue
+                name = key if isinstance(key, str) else str(key)
+                if not isinstance(key, str):
+                    cursor.wrong(f"the key {name} is no text", f'write "{name}"')
+                copied[_text(name, cursor)] = _plain(item, cursor / name, depth + 1)
+            return copied
         case list() | tuple():
-            return [_plain(item) for item in value]
+            return [_plain(item, cursor / index, depth + 1) for index, item in enumerate(value)]
         case set() | frozenset():
-            return sorted(_plain(item) for item in value)
+            return sorted((_plain(item, cursor, depth + 1) for item in value), key=str)
         case PurePath():
-            return str(value)
+            return _text(str(value), cursor)
         case datetime.datetime() if (value.hour, value.minute, value.second) == (0, 0, 0):
             return value.date()
+        case str():
+            return _text(str(value), cursor)
         case _:
             return value
+
+
+def _text(text: str, cursor: Cursor) -> str:
+    """Return the text without what PostgreSQL cannot store; report it."""
+    if "\x00" in text:
+        cursor.wrong("a text has a NUL character in it", "PostgreSQL cannot store that: leave it out")
+        text = text.replace("\x00", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        cursor.wrong("a text has half of a surrogate pair in it", "that is no character: leave it out")
+        return text.encode(errors="replace").decode()
+    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -80,7 +81,7 @@ def _duration(value: object) -> object:
             seconds = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)([smhdw])", text))
         elif text.isdigit():
             seconds = int(text)
-    if seconds is None or seconds < 0 or seconds > 10 * 366 * 86400:
+    if seconds is None or not 0 <= seconds <= 10 * 366 * 86400:
         what, mend = (
             f"{value!r} is not a duration",
             'write seconds (300) or a text such as "30s", "5m", "1h30m" or "2d"',
@@ -90,16 +91,17 @@ def _duration(value: object) -> object:
 
 
 def _day(value: object) -> object:
+    day: date | None = None
     if isinstance(value, datetime):
         if value.time().isoformat() == "00:00:00":
-            return value.date()
+            day = value.date()
     elif isinstance(value, date):
-        return value
+        day = value
     elif isinstance(value, str):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            day = date.fromisoformat(value)
+    if day is not None and 1970 <= day.year < 3000:
+        return day
     what, mend = f"{str(value)!r} is not a day", "write year-month-day, such as 2026-01-31"
     raise PydanticCustomError("config", "{what}", {"what": what, "mend": mend})
 

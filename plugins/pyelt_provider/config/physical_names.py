@@ -17,6 +17,8 @@ SATELLITE_COLUMNS = frozenset(
 """The columns that every satellite and valueset has of its own."""
 VALUESET_COLUMNS = ("valueset_naam", "code", "omschrijving")
 PERIOD_COLUMNS = ("ingangsdatum", "einddatum")
+MAX_COLUMNS = 1580
+"""PostgreSQL holds 1600; the rest are ours."""
 _SYSTEM = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 STAGING_COLUMNS = SATELLITE_COLUMNS | {
     "_deleted_runid",
@@ -40,6 +42,20 @@ def fits(cursor: Cursor, name: Callable[..., str], *parts: str) -> str | None:
         what, _, mend = str(error).partition("; ")
         cursor.wrong(what, mend)
         return None
+
+
+def name_fits(cursor: Cursor, kind: str, name: str) -> None:
+    """Report a name that leaves nothing to name a table by, or that spreads over lines."""
+    if not any(character.isalnum() for character in name):
+        cursor.wrong(f"{name!r} cannot be the name of a {kind}", "give it letters or digits")
+    elif not name.isprintable():
+        cursor.wrong(f"the name of the {kind} has a line end or a tab in it", "leave it out")
+
+
+def columns_fit(cursor: Cursor, number: int) -> None:
+    """Report more columns than a table of PostgreSQL can have beside ours."""
+    if number > MAX_COLUMNS:
+        cursor.wrong(f"{number} columns are more than the {MAX_COLUMNS} that a table has room for", "split it")
 
 
 def column_fits(cursor: Cursor, name: str, taken: frozenset[str], owner: str) -> bool:

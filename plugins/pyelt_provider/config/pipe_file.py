@@ -13,11 +13,11 @@ class LimitsKeys(Keys):
     delete_share: float = described(
         "Refused when more than this share of the active rows would go.", 0.5, ge=0, le=1, strict=False
     )
-    minimum_rows: int = described("The share counts from this number of active rows on.", 100, ge=0)
+    minimum_rows: int = described("The share counts from this number of active rows on.", 100, ge=0, le=10**12)
     allow_empty: bool = described("Let a delivery without rows delete everything.", False)
 
 
-FixedWidth = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
+FixedWidth = Annotated[list[Annotated[int, Field(ge=1, le=1_000_000)]], Field(min_length=2, max_length=2)]
 
 
 class SorKeys(Keys):
@@ -83,7 +83,7 @@ class SorKeys(Keys):
     header: bool = described("csv: whether the first line has the names of the columns.", True)
     null: str = described("csv: the unquoted text that means null.", "", example="NULL")
     strip: bool = described("fixed_width: take the blanks off the end of each value.", True)
-    skip_lines: int = described("fixed_width: lines of heading to skip.", 0, ge=0)
+    skip_lines: int = described("fixed_width: lines of heading to skip.", 0, ge=0, le=10**9)
     fk_columns: dict[str, Text] = described(
         "Columns that get the _id of the hub that the row is mapped to, for SQL of your own: {column: hub}.",
         {},

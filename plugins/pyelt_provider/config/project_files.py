@@ -48,7 +48,12 @@ def sql_files(folder: Path, name: str, problems: Problems) -> list[SqlFile]:
     for path in sorted((folder / name).glob("*.sql")):
         file = f"{name}/{path.name}"
         try:
-            found.append(SqlFile(file, path.stem, path.read_text("utf-8-sig")))
+            text = path.read_text("utf-8-sig")
+            if "\x00" in text:
+                line = text.count("\n", 0, text.index("\x00")) + 1
+                problems.add(Problem(file, line, "", "the file has a NUL character in it", "leave it out"))
+                continue
+            found.append(SqlFile(file, path.stem, text))
         except (OSError, UnicodeDecodeError):
             problems.add(
                 Problem(file, 1, "", "the file cannot be read as UTF-8 text", "check permissions and encoding")

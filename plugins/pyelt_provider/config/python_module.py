@@ -41,7 +41,7 @@ def read_module(path: Path, folder: Path, environment: Mapping[str, str], proble
         spots["domain"] = spot
     for number in range(len(many)):
         spots[f"domain.{number + 1}"] = lines.get("domains", Spot(1)).at(number)
-    documents = documents_of(general, pipes, many, file, spots)
+    documents = documents_of(general, pipes, many, problems, file, spots)
     return Project(
         name=folder.resolve().name,
         pipeline=documents[0],

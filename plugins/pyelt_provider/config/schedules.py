@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import assert_never
+from typing import Any, assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pyelt_provider.config import pipeline_file as keys
@@ -50,9 +50,18 @@ def _check_cron(text: str, cursor: Cursor) -> None:
     if len(text.split()) != 5:
         what = f"{text!r} is not a cron text: it has {len(text.split())} fields"
         cursor.wrong(what, "write five: minute hour day month weekday, such as 0 2 * * *")
-    elif not croniter.is_valid(text):
+    elif not croniter.is_valid(text) or not _has_a_time(croniter, text):
         mend = "minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6, such as 0 2 * * *"
         cursor.wrong(f"{text!r} is not a cron text that any time matches", mend)
+
+
+def _has_a_time(croniter: Any, text: str) -> bool:
+    """Say whether any time matches: no 31 February ever comes."""
+    try:
+        croniter(text).get_next()
+    except ValueError:
+        return False
+    return True
 
 
 _BOUNDS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 6))

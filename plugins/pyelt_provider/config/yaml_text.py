@@ -198,6 +198,9 @@ class _Composer:
 
     def _scalar(self, event: Any, spot: Spot) -> Any:
         tag = event.tag
+        if "\x00" in event.value:
+            self._wrong(spot, "a text has a NUL character in it", "PostgreSQL cannot store that: leave it out")
+            return event.value.replace("\x00", "")
         if tag is None or tag == "!":
             return _plain(event.value) if event.implicit[0] and tag is None else event.value
         name = tag.removeprefix(_PREFIX)
@@ -253,6 +256,9 @@ class _Composer:
             if event.anchor is not None:
                 self._open(event)
                 self._anchors[event.anchor] = _Anchored(event.value, Spot(line), 1)
+            if "\x00" in event.value:
+                self._wrong(Spot(line), "a key has a NUL character in it", "PostgreSQL cannot store that: leave it out")
+                return event.value.replace("\x00", "")
             return event.value
         at = Spot(line)
         value = self._value(event, at)
@@ -284,6 +290,8 @@ class _Composer:
 @lru_cache(4096)
 def _plain(text: str) -> Any:
     """Return what a text without quotes stands for; configs say the same few again and again."""
+    if ":" in text and text.count("-") < 2:
+        return text  # YAML 1.1 would count 1:30 in sixties; nobody who writes it means 90
     for tag, pattern in _RESOLVERS.get(text[:1], ()):
         if pattern.match(text):
             name = tag.removeprefix(_PREFIX)

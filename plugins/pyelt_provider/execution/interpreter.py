@@ -184,6 +184,8 @@ class Interpreter:
         self._plain(f"savepoint {name}")
         try:
             self.walk(step.program)
+        except DeliveryMissing:
+            raise  # not a failure of one table: the task waits for the file, or fails as a whole and can be tried again
         except (StepFailed, PyeltError) as error:
             code = error.pgcode if isinstance(error, StepFailed) else None
             if self._connection.closed or (step.only and not (code and code.startswith(step.only))):
