@@ -30,13 +30,16 @@ class Delivery:
     """One night's full delivery: the first night's `rows` patients after `nights` nights of changes.
 
     Each night takes away `share` of the patients, changes as many (address, and every second one the practitioner) and
-    adds as many. `turned`: the second half of the file comes first, so that no row stands where it stood.
+    adds as many; those that it takes away or changes stand next to each other. After them come `scattered` nights of as
+    many changes all over the file. `turned`: the second half of the file comes first, so that no row stands where it
+    stood.
     """
 
     rows: int
     nights: int
     share: float = 0.01
     turned: bool = False
+    scattered: int = 0
 
     def write(self, file: Path) -> None:
         """Write the delivery as a CSV file with a header."""
@@ -47,13 +50,17 @@ class Delivery:
 
     def _lines(self) -> Iterator[str]:
         step = max(int(self.rows * self.share), 1)
-        deleted = self.nights * step
-        numbers: Iterable[int] = range(deleted, self.rows + self.nights * step)
+        first, end = self.nights * step, self.rows + self.nights * step
+        last = end + self.scattered * step
+        numbers: Iterable[int] = range(first, last)
         if self.turned:
-            middle = deleted + self.rows // 2
-            numbers = chain(range(middle, self.rows + self.nights * step), range(deleted, middle))
+            middle = first + self.rows // 2
+            numbers = chain(range(middle, last), range(first, middle))
+        period = int(1 / self.share)
         for number in numbers:
-            yield _line(number, self._version(number, step))
+            slot = number % period if number < end else period
+            if slot >= self.scattered:
+                yield _line(number, self._version(number, step) + (period // 2 <= slot < period // 2 + self.scattered))
 
     def _version(self, number: int, step: int) -> int:
         """How often the patient was changed: each night's patients stand behind those whom the next nights take away."""
@@ -64,7 +71,7 @@ class Delivery:
 def _line(number: int, version: int) -> str:
     digits = _mixed(number)
     letters = _mixed(number + 77_777_777_777)
-    address = _mixed(number + 1_000_003) if version else letters >> 3
+    address = _mixed(number + 1_000_003 * version) if version else letters >> 3
     practitioner = (digits + (version if number % 2 else 0)) % PRACTITIONERS
     return (
         f"{number:09d};{_name(letters).capitalize()};{_name(letters >> 16).capitalize()};"
