@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from databases import Database, fresh_database, throwaway_server
+from databases import Database, fresh_database, oldest_binaries, throwaway_server
 from pyelt_provider.embedded.server import EmbeddedServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -19,6 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def server() -> Iterator[EmbeddedServer]:
     """One embedded PostgreSQL for the whole test process, gone at its end."""
     with throwaway_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def oldest_server() -> Iterator[EmbeddedServer]:
+    """The same with the oldest supported PostgreSQL that there is."""
+    with throwaway_server(oldest_binaries()) as running:
         yield running
 
 

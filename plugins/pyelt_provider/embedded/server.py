@@ -36,16 +36,23 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, data_folder: Path, *, port: int | None = None, extra_settings: Mapping[str, str] | None = None
+        self,
+        data_folder: Path,
+        *,
+        port: int | None = None,
+        extra_settings: Mapping[str, str] | None = None,
+        binaries: Binaries | None = None,
     ) -> None:
         """Describe the server; nothing happens yet.
 
         `port` is the port to use, an error when it is taken; without it a free one is chosen and kept over restarts as
-        long as nobody else takes it. `extra_settings` go over the settings for the demo.
+        long as nobody else takes it. `extra_settings` go over the settings for the demo. `binaries` are another PostgreSQL
+        than the first one that is found.
         """
         self.data_folder = data_folder.absolute()
         self._wanted_port = port
         self._extra = dict(extra_settings or {})
+        self._binaries = binaries
         self._memory: Memory | None = None
 
     def start(self) -> EmbeddedServer:
@@ -62,7 +69,7 @@ class EmbeddedServer:
                 LAST_RESORT.mkdir(mode=0o755, exist_ok=True)
             files.mkdir(mode=0o700, exist_ok=True)
             account.own(files)
-            binaries = reachable(find_binaries(), account, files / "binaries")
+            binaries = self._reachable(files, account)
             memory = self._ensure_cluster(files, binaries, account)
             self._memory = self._ensure_running(files, binaries, account, memory)
         return self
@@ -111,7 +118,7 @@ class EmbeddedServer:
     def program(self, name: str) -> Path:
         """Return the path of one of PostgreSQL's programs, such as ``psql`` or ``pg_dump``, of the server's version."""
         account = server_account()
-        return reachable(find_binaries(), account, self._files(account) / "binaries").program(name)
+        return self._reachable(self._files(account), account).program(name)
 
     def ensure_database(self, name: str) -> None:
         """Make an empty database of that name unless there is one; safe when several processes do it at once."""
@@ -124,6 +131,9 @@ class EmbeddedServer:
                 # Two sessions that create it at once: one of them gets either of these errors, and the database exists.
                 with contextlib.suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
                     cursor.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+    def _reachable(self, files: Path, account: Account) -> Binaries:
+        return reachable(self._binaries or find_binaries(), account, files / "binaries")
 
     def _ensure_cluster(self, files: Path, binaries: Binaries, account: Account) -> Memory:
         cluster = self._cluster(files)
