@@ -252,3 +252,31 @@ def test_dicts_that_are_no_config_are_told(general: Any, pipes: Any, domain: Any
         pipeline_from_dicts(general, pipes, domain)
     problems = [str(item) for item in caught.value.problems]
     assert any(problem in line for line in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("fk_columns: {fk_x: Nobody}", "fk_columns.fk_x: there is no hub or link 'Nobody'"),
+        ("fk_columns: {fk_x: Patient}", "fk_columns.fk_x: no mapping of patient_hstage fills Patient"),
+        ("fk_columns: {fk_x: Doctor}", "fk_columns.fk_x: no mapping of patient_hstage fills Doctor"),
+    ],
+)
+def test_an_fk_column_that_nothing_fills_is_told(keys: str, problem: str, tmp_path: Path) -> None:
+    assert told(tmp_path, {"pipes/his.yaml": SOR % keys})[0].startswith(PLACE + problem)
+
+
+def test_an_fk_column_of_a_link_whose_rows_do_not_wait_is_told(tmp_path: Path) -> None:
+    pipe = """
+    sor:
+      patient_hstage: {csv: patients.csv, key: [number], fk_columns: {fk_x: PatientTrack}}
+    links:
+      - from: {table: patient_hstage, join: left join a.b on true}
+        to: PatientTrack
+        references: {patient: number, track: track}
+    """
+    assert told(tmp_path, {"pipes/his.yaml": pipe}) == [
+        "pipes/his.yaml:2: sor.patient_hstage.fk_columns.fk_x: with its join the mapping 'patient_hstage -> PatientTrack' "
+        "lets references wait, not rows; write missing_reference: create_hub or reject at the mapping, or leave the "
+        "column out"
+    ]

@@ -190,3 +190,12 @@ def test_an_fk_column_that_the_project_names_holds_the_id_of_the_hub(warehouse: 
     assert care.rows("select count(*) from sys.journal") == [(0,)]
     care.run(DAY_2, stages=["his.dv.etl_hubs"])
     assert care.rows(found) == [("1", "Ann", "1"), ("2", "Bob", "2"), ("1", "Anna", "1")]
+
+
+def test_keys_that_only_fk_columns_of_the_taken_back_run_hold_go_with_it(warehouse: Database, tmp_path: Path) -> None:
+    fk = (("fk_patient_hub", "Patient"),)
+    care = Care(warehouse, tmp_path, his(entity("patient", name="name"), fk_columns=fk), hubs=[PATIENT])
+    care.deliver(DAY_1, HEADERS, his_patient=["1;Ann;"])
+    care.deliver(DAY_2, HEADERS, his_patient=["1;Ann;", "2;Bob;"])
+    care.deliver(DAY_2, HEADERS, his_patient=["1;Ann;", "3;Cas;"])
+    assert care.rows("select bk from dv.patient_hub order by 1") == [("1",), ("3",)]

@@ -16,7 +16,7 @@ from pyelt_provider.config.spots import Cursor, Spot, nearest
 from pyelt_provider.config.sql_text import function_names
 from pyelt_provider.config.template_text import check_template
 from pyelt_provider.model.connection import ConnectionRef
-from pyelt_provider.model.mapping import EntityMapping
+from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
 from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
 from pyelt_provider.model.staging import StagingTable
 
@@ -33,6 +33,7 @@ def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedu
     names = MappingNames()
     entities = build_entities(pipe, names)
     links = build_links(pipe, entities, names)
+    _check_fk_columns(pipe, entities, links)
     valuesets = build_valuesets(pipe, names)
     return Pipe(
         name=pipe.name,
@@ -99,6 +100,31 @@ def check_connection(text: str, cursor: Cursor, scheme: str = "") -> None:
         cursor.wrong(
             f"this is the URL of another kind of database than {scheme}", f"write {scheme}://user:password@host/db"
         )
+
+
+def _check_fk_columns(pipe: PipeContext, entities: tuple[EntityMapping, ...], links: tuple[LinkMapping, ...]) -> None:
+    """Report fk columns that no mapping of their table would ever fill."""
+    if any(key in pipe.cursor.spot.removed or (pipe.cursor / key).spot.removed for key in ("entities", "links", "sor")):
+        return
+    hubs = {(item.source.staging, item.hub) for item in entities}
+    by_link = {(item.source.staging, item.link): item for item in links}
+    for staging in pipe.stagings.values():
+        for column, target in staging.fk_columns:
+            at = pipe.cursor / "sor" / staging.name / "fk_columns" / column
+            if target in pipe.vault.hubs and (staging.name, target) not in hubs:
+                at.wrong(
+                    f"no mapping of {staging.name} fills {target}", "map the table onto it, or leave the column out"
+                )
+            elif target in pipe.vault.links:
+                link = by_link.get((staging.name, target))
+                if link is None:
+                    what = f"no mapping of {staging.name} fills {target}"
+                    at.wrong(what, "map the table onto it, or leave the column out")
+                elif link.source.join is not None and link.missing_reference is MissingReference.WAIT:
+                    what = f"with its join the mapping {link.name!r} lets references wait, not rows"
+                    at.wrong(
+                        what, "write missing_reference: create_hub or reject at the mapping, or leave the column out"
+                    )
 
 
 def _with_fk_columns(staging: StagingTable, entities: tuple[EntityMapping, ...], pipe: PipeContext) -> StagingTable:

@@ -225,7 +225,7 @@ def _fk_columns(
 ) -> tuple[tuple[str, str], ...]:
     for column, target in content.fk_columns.items():
         at = cursor / "fk_columns" / column
-        pipe.vault.hub(target, at)
+        pipe.vault.hub_or_link(target, at)
         if column in names:
             at.wrong(f"the source has a column {column!r} too", "give it another name")
         column_fits(at, column, STAGING_COLUMNS, "staging table")

@@ -85,9 +85,10 @@ class SorKeys(Keys):
     strip: bool = described("fixed_width: take the blanks off the end of each value.", True)
     skip_lines: int = described("fixed_width: lines of heading to skip.", 0, ge=0, le=10**9)
     fk_columns: dict[str, Text] = described(
-        "Columns that get the _id of the hub that the row is mapped to, for SQL of your own: {column: hub}.",
+        "Columns that get the _id of the hub or link that the row is mapped to, for SQL of your own: "
+        "{column: hub or link}.",
         {},
-        example={"fk_patient_hub": "Patient"},
+        example={"fk_patient_hub": "Patient", "fk_patient_traject_link": "PatientTraject"},
     )
 
 

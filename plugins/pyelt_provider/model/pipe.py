@@ -85,3 +85,8 @@ class Pipe:
 
     def table(self, name: str) -> StagingTable:
         return next(table for table in self.tables if table.name == name)
+
+    def fk_columns_of(self, table: str | None, target: str) -> tuple[str, ...]:
+        """Return the fk columns of a staging table that get the _id of this hub or link."""
+        columns = self.table(table).fk_columns if table is not None else ()
+        return tuple(column for column, name in columns if name == target)

@@ -106,7 +106,7 @@ class StagingTable:
     wait_for: timedelta = timedelta(0)
     """How long a file that is late is waited for, from the moment the task starts; zero fails at once."""
     fk_columns: tuple[tuple[str, str], ...] = ()
-    """(column, hub name) pairs of fk columns that user SQL names, filled when the mapping is loaded."""
+    """(column, name of a hub or link) pairs of fk columns that user SQL names, filled when the mapping is loaded."""
     description: str = ""
     place: Place = field(default=NOWHERE, compare=False)
 

@@ -69,6 +69,7 @@ def as_entity(stage: Stage, link: Link, mapping: LinkMapping) -> MappedEntity:
         link.driving or "",
         str(link.status),
         *sorted(f"{item.label}={item.field.expression}" for item in fields),
+        *(f"fk {column}" for column in stage.the_pipe.fk_columns_of(source.staging, link.name)),
     )
     return MappedEntity(
         number=stage.the_pipe.links.index(mapping) + 1,

@@ -14,6 +14,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.ddl.bulk_mode import BULK_ROWS, load_alone, load_in_bulk, see_empty_tables
 from pyelt_provider.statements.ddl.tables import link_spec
 from pyelt_provider.statements.links.collection import collect, look
+from pyelt_provider.statements.links.fk_columns import fill_fk_columns
 from pyelt_provider.statements.links.history import LinkGroup, link_type
 from pyelt_provider.statements.links.rows import Collected, LinkWork
 from pyelt_provider.statements.links.satellites import find_winners, satellite_sources
@@ -226,6 +227,7 @@ def _load_link(stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: d
     else:
         yield insert
     for work in works:
+        yield from fill_fk_columns(stage, run, work)
         yield from _missing_references(stage, run, work, counted[work.number])
     if satellites:
         for group in groups:

@@ -220,6 +220,7 @@ def _mapped(stage: Stage, number: int, mapping: EntityMapping) -> MappedEntity:
         mapping.bk,
         mapping.prefer or "",
         *sorted(f"{item.label}={item.field.expression}" for item in fields),
+        *(f"fk {column}" for column in stage.the_pipe.fk_columns_of(mapping.source.staging, hub.name)),
     )
     source = mapping.source
     return MappedEntity(

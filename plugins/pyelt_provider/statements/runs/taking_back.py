@@ -55,6 +55,7 @@ def _take_back_readers(stage: Stage, run: Run, own: dict[str, Stage]) -> Program
 def _take_back_one(stage: Stage, run: Run) -> Program:
     known = {"runid": run.number, "pipe": stage.pipe_name, "stage": stage.id}
     s = quote(stage.pipeline.sys_schema)
+    yield from _release_fk_columns(stage, known)
     for target in _dependents_first(stage.writes):
         match target.kind:
             case TargetKind.STAGING | TargetKind.SATELLITE | TargetKind.VALUESET:
@@ -150,6 +151,43 @@ def _history(target: Target, known: dict[str, object]) -> Program:
     )
 
 
+def _release_fk_columns(stage: Stage, known: dict[str, object]) -> Program:
+    """Let go of the keys that the stage wrote into fk columns of staging, else they would count as used."""
+    match stage.kind:
+        case StageKind.ETL_HUBS:
+            targets = set(stage.pipeline.hubs)
+        case StageKind.ETL_LINKS:
+            targets = set(stage.pipeline.links)
+        case _:
+            return
+    named = [(t.table, column) for t in stage.the_pipe.tables for column, target in t.fk_columns if target in targets]
+    if not named:
+        return
+    there = yield Statement(
+        label="look for fk columns",
+        sql="""
+            select n.nspname, c.relname, a.attname
+            from pg_attribute as a
+            join pg_class as c on c.oid = a.attrelid
+            join pg_namespace as n on n.oid = c.relnamespace
+            where n.nspname = %(schema)s and a.attname = any(%(columns)s::name[]) and not a.attisdropped
+        """,
+        parameters={"schema": stage.the_pipe.sor_schema, "columns": [column for _, column in named]},
+        fetch=True,
+        assumed=tuple((table.schema, table.name, column) for table, column in named),
+    )
+    for table, column in named:
+        if (table.schema, table.name, column) in there.rows:
+            yield Statement(
+                label=f"empty {column} of the run's rows",
+                sql=f"""update {table.sql} set {quote(column)} = null
+                        where _runid = %(runid)s and {quote(column)} is not null""",
+                parameters=known,
+                table=table,
+            )
+            yield _restore(stage, table, column, known)
+
+
 def _unused_keys(target: Target, known: dict[str, object]) -> Program:
     """Keys that the run brought in and nothing uses: every table with a foreign key on it is asked, and fk columns in staging."""
     users = yield Statement(
@@ -208,22 +246,27 @@ def _journal(stage: Stage, known: dict[str, object]) -> Program:
         columns[TableName(str(schema), str(table))].append(str(column))
     for table, names in columns.items():
         for name in names:
-            yield Statement(
-                label=f"restore {name}",
-                sql=f"""
-                    update {table.sql} as t set {quote(name)} = (jsonb_populate_record(null::{table.sql}, j.before)).{quote(name)}
-                    from (select distinct on (row_id, before -> '@key') row_id, before from {s}.journal
-                          where (runid, stage) = (%(runid)s, %(stage)s) and before ? %(name)s
-                            and (schemaname, tablename) = (%(schema)s, %(table)s)
-                          order by row_id, before -> '@key', id) as j
-                    where t._id = j.row_id and (not before ? '@key' or to_jsonb(t) @> (before -> '@key'))
-                """,
-                parameters={**known, "name": name, "schema": table.schema, "table": table.name},
-                table=table,
-                count=Count.TAKEN_BACK,
-            )
+            yield _restore(stage, table, name, known)
     yield Statement(
         label="forget the journal",
         sql=f"delete from {s}.journal where (runid, stage) = (%(runid)s, %(stage)s)",
         parameters=known,
+    )
+
+
+def _restore(stage: Stage, table: TableName, column: str, known: dict[str, object]) -> Statement:
+    s = quote(stage.pipeline.sys_schema)
+    return Statement(
+        label=f"restore {column}",
+        sql=f"""
+            update {table.sql} as t set {quote(column)} = (jsonb_populate_record(null::{table.sql}, j.before)).{quote(column)}
+            from (select distinct on (row_id, before -> '@key') row_id, before from {s}.journal
+                  where (runid, stage) = (%(runid)s, %(stage)s) and before ? %(name)s
+                    and (schemaname, tablename) = (%(schema)s, %(table)s)
+                  order by row_id, before -> '@key', id) as j
+            where t._id = j.row_id and (not before ? '@key' or to_jsonb(t) @> (before -> '@key'))
+        """,
+        parameters={**known, "name": column, "schema": table.schema, "table": table.name},
+        table=table,
+        count=Count.TAKEN_BACK,
     )
