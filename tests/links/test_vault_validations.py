@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from databases import Database
-from links.visits import DAY_1, DAY_2, DAY_3, Clinic, pipe, visit
+from links.visits import DAY_1, DAY_2, DAY_3, DAY_4, Clinic, pipe, visit
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.domain import VaultValidation
 
@@ -94,15 +94,40 @@ def test_marks_are_taken_back_when_the_stage_is_done_again(warehouse: Database, 
     clinic.run(DAY_2, stages=["his.dv.etl_links"])
     assert (clinic.rows(SATELLITE), clinic.rows(RECORDED)) == once
 
-    # Then without the rule: what this run marked is as it was before, what the first run marked stays.
+    # Then without the rule: what it marked is free, in this run and in the one before.
     clinic = Clinic(warehouse, tmp_path, pipe(links=[visit()]), validations=[ODD_KEY])
     clinic.run(DAY_2, stages=["his.dv.etl_links"])
     assert clinic.rows(SATELLITE) == [
-        ("P1", None, "1.00", True, False, "No name"),
+        ("P1", None, "1.00", True, True, None),
         ("P2", "ab", "1.00", False, True, None),
         ("P2", None, "2.00", True, True, None),
         ("P3", "Cora", "1.00", True, True, None),
     ]
+
+
+def test_a_removed_validation_frees_what_it_marked_and_a_new_message_takes_the_place_of_the_old_one(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    people = {"his_patients": "P1 P2;Bert", "his_doctors": "D1"}
+    Clinic(warehouse, tmp_path, pipe(), validations=[NO_NAME]).deliver(DAY_1, **people)
+    warehouse.execute("update dv.patient_sat set _valid = false, _validation_msg = 'by hand' where name = 'Bert'")
+    by_hand = ("P2", "Bert", "1.00", True, False, "by hand")
+
+    renamed = VaultValidation(table=NO_NAME.table, when=NO_NAME.when, message="Who is this?")
+    clinic = Clinic(warehouse, tmp_path, pipe(), validations=[renamed])
+    clinic.deliver(DAY_2, **people)
+    assert clinic.rows(SATELLITE) == [("P1", None, "1.00", True, False, "Who is this?"), by_hand]
+
+    # Without any validation the pipe has no stage for links; its hubs' stage frees the rows then.
+    free = Clinic(warehouse, tmp_path, pipe())
+    free.deliver(DAY_3, **people)
+    assert free.rows(SATELLITE) == [("P1", None, "1.00", True, True, None), by_hand]
+    free.run(DAY_3)
+    assert free.rows(SATELLITE) == [("P1", None, "1.00", True, True, None), by_hand]
+
+    again = Clinic(warehouse, tmp_path, pipe(), validations=[renamed])
+    again.deliver(DAY_4, **people)
+    assert again.rows(SATELLITE) == [("P1", None, "1.00", True, False, "Who is this?"), by_hand]
 
 
 def test_each_pipe_judges_its_own_rows(warehouse: Database, tmp_path: Path) -> None:

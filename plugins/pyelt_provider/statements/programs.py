@@ -18,6 +18,7 @@ from pyelt_provider.statements.staging.load import etl_sor
 from pyelt_provider.statements.step import Program
 from pyelt_provider.statements.valuesets.load import etl_valset
 from pyelt_provider.statements.vault.ddl import ddl_dv, ddl_valset
+from pyelt_provider.statements.vault.validations import free_forgotten
 
 
 def statements_for(stage: Stage, run: Run) -> Program:
@@ -38,7 +39,7 @@ def statements_for(stage: Stage, run: Run) -> Program:
         case StageKind.ETL_VALSET:
             return etl_valset(stage, run)
         case StageKind.ETL_HUBS:
-            return etl_hubs(stage, run)
+            return _hubs(stage, run)
         case StageKind.ETL_LINKS:
             return etl_links(stage, run)
         case StageKind.DDL_DM:
@@ -49,3 +50,10 @@ def statements_for(stage: Stage, run: Run) -> Program:
             return close(stage, run)
         case _:
             assert_never(stage.kind)
+
+
+def _hubs(stage: Stage, run: Run) -> Program:
+    yield from etl_hubs(stage, run)
+    if not stage.the_pipe.links and not any(domain.validations for domain in stage.pipeline.domains):
+        # Validations belong to the stage of the links, which this pipe does not have (any more).
+        yield from free_forgotten(stage, run)

@@ -11,7 +11,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -83,7 +90,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -158,7 +172,8 @@ with recursive later as (
 )
 select distinct (patient_number || '-' || track_number)::text as look_1, (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2, null::text, not s._active
 from "sor_his"."care_track_hstage" s
-where s._id in (select _id from later);
+where s._id in (select _id from later)
+      and (s._active or s._id in (select _id from later where stood));
 
 release savepoint mapping;
 
@@ -177,6 +192,13 @@ from (
     where s._active
       and s._valid
       and ((patient_number || '-' || track_number)::text) in (select look_1 from "pyelt_link_keys_2" k)
+    union all
+    select s._id as row_id, s._runid as run_number, null::bigint as preference, row_number() over (order by s."patient_number" collate "C", s."track_number" collate "C") as place, (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2
+    from "sor_his"."care_track_hstage" s
+    where s._active
+      and s._valid
+      and s._id in (select _touched from pyelt_touched_2)
+      and ((patient_number || '-' || track_number)::text is null)
 ) c
 left join "dv"."care_track_hub" h1 on h1.bk = c.key_1
 left join "dv"."practitioner_hub" h2 on h2.bk = c.key_2;
@@ -248,7 +270,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -323,7 +352,8 @@ with recursive later as (
 )
 select distinct (patient_number)::text as look_1, (patient_number || '-' || track_number)::text as look_2, (patient_number)::text as key_1, (patient_number || '-' || track_number)::text as key_2, null::text, not s._active
 from "sor_his"."care_track_hstage" s
-where s._id in (select _id from later);
+where s._id in (select _id from later)
+      and (s._active or s._id in (select _id from later where stood));
 
 release savepoint mapping;
 
@@ -342,6 +372,13 @@ from (
     where s._active
       and s._valid
       and ((patient_number)::text, (patient_number || '-' || track_number)::text) in (select look_1, look_2 from "pyelt_link_keys_1" k)
+    union all
+    select s._id as row_id, s._runid as run_number, null::bigint as preference, row_number() over (order by s."patient_number" collate "C", s."track_number" collate "C") as place, (referred_by)::text as _value_1, (referred_on)::date as _value_2, (patient_number)::text as key_1, (patient_number || '-' || track_number)::text as key_2
+    from "sor_his"."care_track_hstage" s
+    where s._active
+      and s._valid
+      and s._id in (select _touched from pyelt_touched_1)
+      and ((patient_number)::text is null or (patient_number || '-' || track_number)::text is null)
 ) c
 left join "dv"."patient_hub" h1 on h1.bk = c.key_1
 left join "dv"."care_track_hub" h2 on h2.bk = c.key_2;
@@ -366,7 +403,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -432,7 +476,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -575,25 +626,28 @@ from "pyelt_link_rows_2" r, lateral (values (%(hub_1)s, %(role_1)s, r.missing_1)
 where r.usable and r.keyed and m.bk is not null
 on conflict do nothing;
 
+-- see which links are current
+savepoint mapping;
+
 -- see which links are current: dv.care_track_practitioner_sat_status  [care_track_hstage -> CareTrackPractitioner]
 create temporary table "pyelt_link_states_2" on commit drop as
 with given as (
-    select r."fk_care_track_hub", r."fk_practitioner_hub", null::text as type, r.usable, r.run_number, r.preference, r.place from "pyelt_link_rows_2" r where r."fk_care_track_hub" is not null and r."fk_practitioner_hub" is not null
+    select r."fk_care_track_hub", r."fk_practitioner_hub", null::text as type, r.usable, r.run_number, r.preference, array[2, r.place] as place from "pyelt_link_rows_2" r where r."fk_care_track_hub" is not null and r."fk_practitioner_hub" is not null
 ), seen as (
     select l._id, true as given, given.usable, false as gone, given.run_number, given.preference, given.place
     from given join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = given."fk_care_track_hub" and l."fk_practitioner_hub" = given."fk_practitioner_hub"
     union all
     select touched._id, false, false, touched.gone, null, null, null
     from (
-    select l._id, k.gone as gone from "pyelt_link_keys_2" k
+    select l._id, true as gone from (select * from "pyelt_link_keys_2" where gone) k
     join "dv"."care_track_hub" h1 on h1.bk = k.key_1
     join "dv"."practitioner_hub" h2 on h2.bk = k.key_2
-    join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = h1._id and l."fk_practitioner_hub" = h2._id
+    join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = h1._id and l."fk_practitioner_hub" = h2._id and (true)
     union all
     select l._id, false from "pyelt_link_keys_2" k
     join "dv"."care_track_hub" h on h.bk = k.key_1
     join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = h._id
-    where l._source_system = %(pipe)s
+    where coalesce(l._source_system, %(pipe)s) = %(pipe)s
        or exists (select from "dv"."care_track_practitioner_sat_status" st where st._id = l._id and st._source_system = %(pipe)s and st._active)
     ) touched
 ), judged as (
@@ -605,12 +659,15 @@ with given as (
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join "dv"."care_track_practitioner_link" l on l._id = seen._id
     left join "dv"."care_track_practitioner_sat_status" st on st._id = l._id and st._source_system = %(pipe)s and st._active
+    where seen.given or l._runid <> %(runid)s
     group by l._id, l._runid, l."fk_care_track_hub", l.type
 )
 select _id, holds and 1 = row_number() over (
         partition by "fk_care_track_hub", type
         order by holds desc, preference, is_new desc, was_current desc, run_number desc nulls last, place, _id) as current
 from judged;
+
+release savepoint mapping;
 
 -- close the status of links that went or came back: dv.care_track_practitioner_sat_status  [care_track_hstage -> CareTrackPractitioner]
 update "dv"."care_track_practitioner_sat_status" st
@@ -762,7 +819,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -831,12 +895,12 @@ order by id desc limit 1;
 -- mark invalid rows: dv.care_track_sat  [validations of dv.care_track_sat]
 with judged as materialized (
     select s.ctid as place, s._id as row_id, s._valid as was_valid, s._validation_msg as was_message,
-        jsonb_build_object('_valid', s._valid, '_validation_msg', s._validation_msg) || jsonb_build_object('@key', jsonb_build_object('_runid', s."_runid", '_source_system', s."_source_system")) as before,
+        jsonb_build_object('_valid', s._valid, '_validation_msg', s._validation_msg) || jsonb_build_object('@key', jsonb_build_object('_runid', s."_runid", '_source_system', s."_source_system")) as before, not s._valid and false as by_us,
         case
             when (ended < started) then %(message_1)s
         end as message
     from "dv"."care_track_sat" s
-    where s._runid = %(runid)s and s._source_system = %(pipe)s
+    where s._runid = %(runid)s and coalesce(s._source_system, %(pipe)s) = %(pipe)s
 ), changed as materialized (
     select * from judged
     where was_valid and message is not null
@@ -867,3 +931,12 @@ where not exists (
     select from "dv"."_exceptions" e
     where md5(e.key_fields) = md5(found.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
       and e.message = found.message and e._source_system = %(pipe)s and e.fields = found.fields);
+
+-- see whether validations were removed
+select s.mapping from "sys".mapping_states s
+where s.pipe = %(pipe)s and s.mapping like %(validations)s and s.mapping <> all(%(names)s::text[])
+  and s.fingerprint <> %(removed)s
+  and not exists (
+    select from "sys".mapping_states later
+    where later.pipe = s.pipe and later.mapping = s.mapping and later.id > s.id)
+order by s.mapping;

@@ -11,7 +11,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -48,7 +49,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -85,7 +87,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -122,7 +125,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -159,7 +163,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -196,7 +201,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -230,7 +236,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -267,7 +274,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -359,6 +367,9 @@ create index "patient_hstage_rejected_idx" on "sor_his"."patient_hstage" ("_hash
 -- create index patient_hstage_policy_number_active_idx: sor_his.patient_hstage
 create index "patient_hstage_policy_number_active_idx" on "sor_his"."patient_hstage" ("policy_number") where _active;
 
+-- describe table: sor_his.patient_hstage
+comment on table "sor_his"."patient_hstage" is 'All patients that are registered, every night';
+
 -- create table: sor_his.patient_temp
 create unlogged table "sor_his"."patient_temp" (
 "_hash" text,
@@ -397,6 +408,9 @@ create index "care_track_hstage_invalid_idx" on "sor_his"."care_track_hstage" ("
 
 -- create index care_track_hstage_rejected_idx: sor_his.care_track_hstage
 create index "care_track_hstage_rejected_idx" on "sor_his"."care_track_hstage" ("_hash") where not _active and not _valid;
+
+-- describe table: sor_his.care_track_hstage
+comment on table "sor_his"."care_track_hstage" is 'All care tracks of registered patients';
 
 -- create table: sor_his.care_track_temp
 create unlogged table "sor_his"."care_track_temp" (

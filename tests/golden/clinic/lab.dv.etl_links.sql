@@ -11,7 +11,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -84,7 +91,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -159,7 +173,8 @@ with recursive later as (
 )
 select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active
 from "sor_lab"."result_hstage" s
-where s._id in (select _id from later);
+where s._id in (select _id from later)
+      and (s._active or s._id in (select _id from later where stood));
 
 release savepoint mapping;
 
@@ -178,6 +193,13 @@ from (
     where s._active
       and s._valid
       and ((order_number)::text, (analyte_code)::text) in (select look_1, look_2 from "pyelt_link_keys_2" k)
+    union all
+    select s._id as row_id, s._runid as run_number, null::bigint as preference, row_number() over (order by s."order_number" collate "C", s."analyte_code" collate "C") as place, (value)::numeric as _value_1, (changed_at)::timestamp as _value_2, (order_number)::text as key_1, (analyte_code)::text as key_2
+    from "sor_lab"."result_hstage" s
+    where s._active
+      and s._valid
+      and s._id in (select _touched from pyelt_touched_2)
+      and ((order_number)::text is null or (analyte_code)::text is null)
 ) c
 left join "dv"."lab_order_hub" h1 on h1.bk = c.key_1
 left join "dv"."analyte_hub" h2 on h2.bk = c.key_2;
@@ -324,20 +346,23 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
     case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."value", c."reported_at"
 from "pyelt_changes_dv_lab_result_sat" as c;
 
+-- see which links are current
+savepoint mapping;
+
 -- see which links are current: dv.lab_result_sat_status  [result_hstage -> LabResult]
 create temporary table "pyelt_link_states_2" on commit drop as
 with given as (
-    select r."fk_lab_order_hub", r."fk_analyte_hub", null::text as type, r.usable, r.run_number, r.preference, r.place from "pyelt_link_rows_2" r where r."fk_lab_order_hub" is not null and r."fk_analyte_hub" is not null
+    select r."fk_lab_order_hub", r."fk_analyte_hub", null::text as type, r.usable, r.run_number, r.preference, array[2, r.place] as place from "pyelt_link_rows_2" r where r."fk_lab_order_hub" is not null and r."fk_analyte_hub" is not null
 ), seen as (
     select l._id, true as given, given.usable, false as gone, given.run_number, given.preference, given.place
     from given join "dv"."lab_result_link" l on l."fk_lab_order_hub" = given."fk_lab_order_hub" and l."fk_analyte_hub" = given."fk_analyte_hub"
     union all
     select touched._id, false, false, touched.gone, null, null, null
     from (
-    select l._id, k.gone as gone from "pyelt_link_keys_2" k
+    select l._id, true as gone from (select * from "pyelt_link_keys_2" where gone) k
     join "dv"."lab_order_hub" h1 on h1.bk = k.key_1
     join "dv"."analyte_hub" h2 on h2.bk = k.key_2
-    join "dv"."lab_result_link" l on l."fk_lab_order_hub" = h1._id and l."fk_analyte_hub" = h2._id
+    join "dv"."lab_result_link" l on l."fk_lab_order_hub" = h1._id and l."fk_analyte_hub" = h2._id and (true)
     ) touched
 ), judged as (
     select l._id, l.type,
@@ -348,10 +373,13 @@ with given as (
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join "dv"."lab_result_link" l on l._id = seen._id
     left join "dv"."lab_result_sat_status" st on st._id = l._id and st._source_system = %(pipe)s and st._active
+    where seen.given or l._runid <> %(runid)s
     group by l._id, l._runid, l.type
 )
 select _id, holds as current
 from judged;
+
+release savepoint mapping;
 
 -- close the status of links that went or came back: dv.lab_result_sat_status  [result_hstage -> LabResult]
 update "dv"."lab_result_sat_status" st
@@ -387,3 +415,12 @@ insert into "sys".positions (pipe, mapping, schemaname, tablename, sor_runid, ru
 select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s, %(stage)s
 from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
 on conflict do nothing;
+
+-- see whether validations were removed
+select s.mapping from "sys".mapping_states s
+where s.pipe = %(pipe)s and s.mapping like %(validations)s and s.mapping <> all(%(names)s::text[])
+  and s.fingerprint <> %(removed)s
+  and not exists (
+    select from "sys".mapping_states later
+    where later.pipe = s.pipe and later.mapping = s.mapping and later.id > s.id)
+order by s.mapping;

@@ -11,7 +11,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -48,7 +49,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -85,7 +87,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -119,7 +122,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -156,7 +160,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -245,6 +250,9 @@ create index "analyte_hstage_invalid_idx" on "sor_lab"."analyte_hstage" ("_id") 
 -- create index analyte_hstage_rejected_idx: sor_lab.analyte_hstage
 create index "analyte_hstage_rejected_idx" on "sor_lab"."analyte_hstage" ("_hash") where not _active and not _valid;
 
+-- describe table: sor_lab.analyte_hstage
+comment on table "sor_lab"."analyte_hstage" is 'The catalogue of the laboratory, which seldom changes';
+
 -- create table: sor_lab.analyte_temp
 create unlogged table "sor_lab"."analyte_temp" (
 "_hash" text,
@@ -288,6 +296,9 @@ create index "lab_order_hstage_invalid_idx" on "sor_lab"."lab_order_hstage" ("_i
 
 -- create index lab_order_hstage_rejected_idx: sor_lab.lab_order_hstage
 create index "lab_order_hstage_rejected_idx" on "sor_lab"."lab_order_hstage" ("_hash") where not _active and not _valid;
+
+-- describe table: sor_lab.lab_order_hstage
+comment on table "sor_lab"."lab_order_hstage" is 'All orders as they stood at the end of the run''s data interval';
 
 -- create table: sor_lab.lab_order_temp
 create unlogged table "sor_lab"."lab_order_temp" (
@@ -334,6 +345,9 @@ create index "result_hstage_invalid_idx" on "sor_lab"."result_hstage" ("_id") wh
 
 -- create index result_hstage_rejected_idx: sor_lab.result_hstage
 create index "result_hstage_rejected_idx" on "sor_lab"."result_hstage" ("_hash") where not _active and not _valid;
+
+-- describe table: sor_lab.result_hstage
+comment on table "sor_lab"."result_hstage" is 'Results that came or were corrected since the last load';
 
 -- create table: sor_lab.result_temp
 create unlogged table "sor_lab"."result_temp" (

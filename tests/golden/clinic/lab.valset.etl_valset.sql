@@ -11,7 +11,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states

@@ -11,7 +11,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -31,7 +38,14 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from "sys".rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        select went.mapping, went.key_fingerprint from "sys".mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from "sys".mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -151,7 +165,19 @@ select s._id as _row,
 from "sor_billing"."invoice_hstage" s
 join (select _key as pyelt_key from pyelt_keys_2) as pyelt_keys on pyelt_keys.pyelt_key = (patient_number)::text
 where s._active
-  and s._valid;
+  and s._valid
+union all
+select s._id as _row,
+    (patient_number)::text as _key,
+    row_number() over (partition by (patient_number)::text order by invoice_date desc, invoice_number desc, s."invoice_number" collate "C") as _rank,
+    (last_name)::text as _value_1,
+    (insurer)::text as _value_2,
+    (policy_number)::text as _value_3
+from "sor_billing"."invoice_hstage" s
+where s._active
+  and s._valid
+  and s._id in (select _touched from pyelt_touched_2)
+  and (patient_number)::text is null;
 
 release savepoint mapping;
 

@@ -11,7 +11,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -45,7 +46,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -82,7 +84,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -177,6 +180,9 @@ create index "invoice_hstage_invalid_idx" on "sor_billing"."invoice_hstage" ("_i
 
 -- create index invoice_hstage_rejected_idx: sor_billing.invoice_hstage
 create index "invoice_hstage_rejected_idx" on "sor_billing"."invoice_hstage" ("_hash") where not _active and not _valid;
+
+-- describe table: sor_billing.invoice_hstage
+comment on table "sor_billing"."invoice_hstage" is 'New invoices, and older ones whose status changed';
 
 -- create table: sor_billing.invoice_temp
 create unlogged table "sor_billing"."invoice_temp" (

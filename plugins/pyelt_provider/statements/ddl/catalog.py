@@ -19,6 +19,7 @@ class FoundColumn:
     type: str
     not_null: bool
     filled: bool
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -140,12 +142,14 @@ order by w.name""",
 
 
 def _assumed_row(spec: TableSpec) -> tuple[object, ...]:
-    columns = [[c.name, c.type, c.not_null, c.default is not None or c.identity] for c in spec.columns]
+    columns = [
+        [c.name, c.type, c.not_null, c.default is not None or c.identity, c.description or None] for c in spec.columns
+    ]
     indexes: list[list[object]] = [
         [spec.index_name(index), list(index.columns) or [None], index.unique, True, index.where or "", False, None]
         for index in spec.indexes
     ]
-    return ("r", spec.table.schema, spec.table.name, columns, indexes, None, None)
+    return ("r", spec.table.schema, spec.table.name, columns, indexes, None, spec.description or None)
 
 
 def _found_table(row: tuple[object, ...]) -> FoundTable:
@@ -154,8 +158,8 @@ def _found_table(row: tuple[object, ...]) -> FoundTable:
         table=TableName(schema, name),
         kind=kind,
         columns={
-            column: FoundColumn(name=column, type=type_name, not_null=not_null, filled=filled)
-            for column, type_name, not_null, filled in columns or ()
+            column: FoundColumn(name=column, type=type_name, not_null=not_null, filled=filled, comment=said)
+            for column, type_name, not_null, filled, said in columns or ()
         },
         indexes=tuple(
             FoundIndex(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from pyelt_provider.identifiers import TableName, quote, quote_all
+from pyelt_provider.identifiers import TableName, quote, quote_all, text_literal
 from pyelt_provider.statements.ddl.catalog import Catalog, FoundIndex, FoundTable
 from pyelt_provider.statements.ddl.column_types import canonical_type
 from pyelt_provider.statements.ddl.table_creation import add_foreign_key, create_index, create_schema, create_table
@@ -62,6 +62,7 @@ def changes_for(specs: Iterable[TableSpec], catalog: Catalog, spellings: Mapping
             _refuse(spec, found, spellings or {}, refused)
             todo += [*_add_columns(spec, found), *_replace_keys(spec, found)]
             todo += [*_add_indexes(spec, found, refused), *_add_foreign_keys(spec, found)]
+        todo += _describe(spec, found)
     return Changes(todo=tuple(todo), refused=tuple(refused))
 
 
@@ -131,7 +132,26 @@ def _add_columns(spec: TableSpec, found: FoundTable) -> list[Change]:
     ]
 
 
+def _describe(spec: TableSpec, found: FoundTable | None) -> list[Change]:
+    """Comments for what the project describes otherwise than the database; they take no lock that a reader waits for."""
+    if found is not None and found.kind not in ("r", "p"):
+        return []
+    comments = []
+    if spec.description and (found is None or found.comment != spec.description):
+        comments.append(f"comment on table {spec.table.sql} is {text_literal(spec.description)}")
+    for column in spec.columns:
+        there = found.columns.get(column.name) if found is not None else None
+        if column.description and (there is None or there.comment != column.description):
+            name = f"{spec.table.sql}.{quote(column.name)}"
+            comments.append(f"comment on column {name} is {text_literal(column.description)}")
+    if not comments:
+        return []
+    return [Change(statement=Statement(label="describe table", table=spec.table, sql=";\n".join(comments)))]
+
+
 # ---------------------------------------------------------------- keys and indexes
+
+_SOURCE_HINT = " (_source_system is the name of the pipe that goes on with the row)"
 
 
 def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
@@ -174,6 +194,7 @@ def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
                     f"nulls there or are there twice; look with: select {', '.join(spec.primary_key)}, count(*) "
                     f"from {table} group by {', '.join(map(str, range(1, len(spec.primary_key) + 1)))} "
                     f"having count(*) > 1 or num_nulls({', '.join(spec.primary_key)}) > 0; and fill or remove them"
+                    + (_SOURCE_HINT if "_source_system" in spec.primary_key else "")
                 ),
             )
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyelt_provider.identifiers import TableName, constraint_name, hub_table, quote, quote_all
-from pyelt_provider.model.domain import Hub, Link, Satellite, SatelliteKind, Valueset
+from pyelt_provider.model.domain import Column, Hub, Link, Satellite, SatelliteKind, Valueset
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.model.staging import StagingTable, Validation
 
@@ -24,6 +24,7 @@ class ColumnSpec:
     default: str | None = None
     identity: bool = False
     accepts: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def sql(self) -> str:
@@ -61,7 +62,10 @@ class ForeignKeySpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSpec:
-    """A table as it is to be. `replaces_keys`: an old PyELT table's primary key and unique constraints make way."""
+    """A table as it is to be. `replaces_keys`: an old PyELT table's primary key and unique constraints make way.
+
+    Descriptions become comments; where there is none, what stands in the database stays.
+    """
 
     table: TableName
     columns: tuple[ColumnSpec, ...]
@@ -70,6 +74,7 @@ class TableSpec:
     foreign_keys: tuple[ForeignKeySpec, ...] = ()
     unlogged: bool = False
     replaces_keys: bool = False
+    description: str = ""
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -167,6 +172,7 @@ def hstage_spec(
             *(IndexSpec(role=f"{name}_idx", columns=(name,)) for name, _ in staging.fk_columns),
             *more_indexes,
         ),
+        description=staging.description,
     )
 
 
@@ -201,6 +207,7 @@ def hub_spec(hub: Hub) -> TableSpec:
         ),
         primary_key=("_id",),
         indexes=(IndexSpec(role="bk_key", columns=("bk",), unique=True), _BY_RUN),
+        description="" if hub.extends else hub.description,
     )
 
 
@@ -208,14 +215,18 @@ def satellite_columns(satellite: Satellite) -> tuple[ColumnSpec, ...]:
     """Return the columns that a satellite is there for, without the bookkeeping ones."""
     if satellite.kind is SatelliteKind.RECORD_STATUS:
         return (_RECORD_STATUS,)
-    return tuple(ColumnSpec(name=column.name, type=column.type) for column in satellite.columns)
+    return tuple(_described_column(column) for column in satellite.columns)
+
+
+def _described_column(column: Column) -> ColumnSpec:
+    return ColumnSpec(name=column.name, type=column.type, description=column.description)
 
 
 def satellite_spec(satellite: Satellite, owner: TableName) -> TableSpec:
     """Return the table of a satellite (plain, hybrid or record status) of the hub or link table `owner`."""
-    return _satellite(
-        satellite.table, owner, satellite_columns(satellite), hybrid=satellite.kind is SatelliteKind.HYBRID
-    )
+    hybrid = satellite.kind is SatelliteKind.HYBRID
+    spec = _satellite(satellite.table, owner, satellite_columns(satellite), hybrid=hybrid)
+    return replace(spec, description=satellite.description)
 
 
 _RECORD_STATUS = ColumnSpec(name="record_status", type="text", accepts=_TEXT)
@@ -278,6 +289,7 @@ def link_spec(link: Link, pipeline: Pipeline) -> TableSpec:
             )
             for reference in link.references
         ),
+        description=link.description,
     )
 
 
@@ -298,7 +310,7 @@ def valueset_columns(valueset: Valueset) -> tuple[ColumnSpec, ...]:
     """Return the columns that a mapping may fill: key, description, period, and the config's own."""
     start = (ColumnSpec(name="ingangsdatum", type="date", not_null=True, accepts=("timestamp without time zone",)),)
     end = (ColumnSpec(name="einddatum", type="date", accepts=("timestamp without time zone",)),)
-    own = tuple(ColumnSpec(name=column.name, type=column.type) for column in valueset.columns)
+    own = tuple(_described_column(column) for column in valueset.columns)
     return (
         ColumnSpec(name="valueset_naam", type="text", not_null=True, accepts=_TEXT),
         ColumnSpec(name="code", type="text", not_null=True, accepts=_TEXT),
@@ -334,6 +346,7 @@ def valueset_spec(valueset: Valueset) -> TableSpec:
             _BY_FINISH_RUN,
         ),
         replaces_keys=True,
+        description=valueset.description,
     )
 
 
@@ -368,9 +381,10 @@ def vault_specs(pipeline: Pipeline) -> tuple[TableSpec, ...]:
     """Return the vault tables of a pipeline, each once, hubs before what points at them."""
     hubs, links = tuple(pipeline.hubs.values()), tuple(pipeline.links.values())
     schemas = sorted({hub.schema for hub in hubs} | {link.schema for link in links})
+    described = {hub.table: "" for hub in hubs} | {hub.table: hub.description for hub in hubs if hub.extends is None}
     return (
         *(exceptions_spec(schema) for schema in schemas),
-        *{hub.table: hub_spec(hub) for hub in hubs}.values(),
+        *{hub.table: replace(hub_spec(hub), description=described[hub.table]) for hub in hubs}.values(),
         *(satellite_spec(s, hub.table) for hub in hubs for s in hub.satellites if s.owner == hub.name),
         *(link_spec(link, pipeline) for link in links),
         *(satellite_spec(satellite, link.table) for link in links for satellite in link.satellites),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,7 +21,8 @@ from pyelt_provider.statements.step import Isolated, Program, Routine, Statement
 class ViewSpec:
     """A view as it is to be: `columns` (name, SQL) and the `source` behind them, or no columns and a whole query.
 
-    All SQL stands ready for a statement with parameters (each % doubled). `reads` are the tables that it shows.
+    All SQL stands ready for a statement with parameters (each % doubled). `reads` are the tables that it shows. `owner`
+    is the pipeline that describes the view, where several may describe the same.
     """
 
     table: TableName
@@ -28,6 +30,7 @@ class ViewSpec:
     columns: tuple[tuple[str, str], ...] = ()
     description: str = ""
     reads: tuple[TableName, ...] = ()
+    owner: str = ""
 
     def query(self, first: Iterable[str] = ()) -> str:
         """Return the SELECT; the columns named in `first` stand first, in that order (as an older view has them)."""
@@ -43,7 +46,7 @@ class ViewSpec:
     def comment(self) -> str:
         """The comment on the view; its mark tells at the next run whether the view is still the same."""
         text = "\x00".join((self.query(), self.description))
-        mark = f"pyelt:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        mark = f"pyelt:{hashlib.sha256(text.encode()).hexdigest()[:16]}" + (f" of {self.owner}" if self.owner else "")
         return f"{self.description} [{mark}]" if self.description else mark
 
 
@@ -53,7 +56,8 @@ def ensure_views(specs: Iterable[ViewSpec], stage: Stage, run: Run) -> Program:
     With nothing to do this is one look at the catalogue. Columns of an older view stay where they are and new ones go to
     the end. Where CREATE OR REPLACE cannot do it (a column went or has another type), the view is rebuilt together with
     the views that depend on it, owners, grants and comments included. Raises DdlRefused when a dependent view needs what
-    went, when there is a table of that name, or when the pipeline asks for confirmation and the run does not allow DDL.
+    went, when there is a table of that name, when another pipeline shows other columns under that name, or when the
+    pipeline asks for confirmation and the run does not allow DDL.
     """
     wanted = tuple(specs)
     if not wanted:
@@ -78,9 +82,30 @@ def _changed(specs: tuple[ViewSpec, ...]) -> Routine[list[tuple[ViewSpec, FoundT
                 f"{spec.table} is to be a view, but there is a table or something else of that name; a DBA may run: "
                 f"alter table {spec.table} rename to {spec.table.name[:55]}_old;"
             )
-        if found is None or found.comment != spec.comment:
+        if found is None or (found.comment != spec.comment and not _is_shown_by_another(spec, found)):
             changed.append((spec, found))
     return changed
+
+
+def _is_shown_by_another(spec: ViewSpec, found: FoundTable) -> bool:
+    """Say whether another pipeline's view has all columns of this one; raise DdlRefused when each has some of its own.
+
+    So two pipelines that describe a hub differently do not replace each other's view at every run: the wider one stays.
+    """
+    owner = re.search(r"\bpyelt:[0-9a-f]{16} of (.*?)\]?$", found.comment or "")
+    if not spec.owner or owner is None or owner[1] == spec.owner:
+        return False
+    ours, theirs = dict(spec.columns).keys(), found.columns.keys()
+    if ours <= theirs:
+        return True
+    if theirs <= ours:
+        return False
+    raise DdlRefused(
+        f"view {spec.table} was made by the pipeline {owner[1]}, which describes it differently: only there it has "
+        f"{', '.join(sorted(theirs - ours))}, only in {spec.owner} {', '.join(sorted(ours - theirs))}. Describe the "
+        f"satellites alike in both, or set create_views: false in one of them; where {owner[1]} has changed or is gone, "
+        f"run it first, or a DBA may run: comment on view {spec.table} is null;"
+    )
 
 
 def _make_all(changed: list[tuple[ViewSpec, FoundTable | None]]) -> Program:

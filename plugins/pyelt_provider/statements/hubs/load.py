@@ -20,7 +20,7 @@ from pyelt_provider.statements.ddl.tables import hub_spec
 from pyelt_provider.statements.hubs.fk_columns import fill_fk_columns
 from pyelt_provider.statements.hubs.keys import continue_numbering, insert_hub_keys, insert_numbered_keys
 from pyelt_provider.statements.hubs.record_status import load_record_status
-from pyelt_provider.statements.mappings.deltas import mapping_delta, record_position
+from pyelt_provider.statements.mappings.deltas import forget_removed, mapping_delta, record_position
 from pyelt_provider.statements.mappings.mapped_rows import (
     Group,
     MappedEntity,
@@ -119,6 +119,8 @@ def etl_hubs(stage: Stage, run: Run) -> Program:
             for work in group.works:
                 known = work.entity
                 yield from record_position(stage, run, known.name, work.delta, known.fingerprint, known.key_fingerprint)
+    if any(work.delta.others_went for work in progress.works.values()) and all(map(progress.is_done, groups)):
+        yield forget_removed(stage, run)
 
 
 def _names(group: Group) -> str:

@@ -28,6 +28,8 @@ def load_record_status(
     for work in works:
         if work.entity.staging is not None and not cannot_fail(work.entity.mapping.bk):
             yield prepare_keys(work.entity)
+        if work.entity.staging is not None and work.entity.mapping.source.filter:
+            yield prepare_keys(work.entity, filtered=True)
     found = yield find_status_changes(stage, run, satellite, group, works, isolated)
     if not found.row_count:
         return
@@ -85,8 +87,7 @@ where a._active and a._source_system = %(pipe)s and a.record_status = %(gone)s
 
 def _history(stage: Stage, work: Work) -> dict[str, object]:
     assert work.entity.staging is not None
-    runids = () if work.delta.full else work.delta.runids
-    return history_parameters(stage, work.entity.name, work.entity.staging, runids, _suffix(work))
+    return history_parameters(stage, work.entity.name, work.entity.staging, work.delta.runids, _suffix(work))
 
 
 def _suffix(work: Work) -> str:
@@ -101,7 +102,9 @@ def _looked_at(stage: Stage, group: Group, works: Sequence[Work], isolated: froz
     for work in works:
         if work.entity.staging is not None:
             queries.append(_all_keys(stage, work, fenced=work.entity.number in isolated))
-        if not work.entity.mapping.source.is_incremental:
+        if work.delta.others_went:
+            queries.append(_every_key(stage, work.entity))
+        elif not work.entity.mapping.source.is_incremental:
             queries.append(_loaded_keys(work.entity))
     return "\n    union\n    ".join(queries)
 
@@ -113,13 +116,31 @@ def _loaded_keys(entity: MappedEntity) -> str:
     if not satellites:
         return f"""select h.bk as _key
     from {hub} as h
-    where h._source_system = %(pipe)s and h.type = {text_literal(entity.hub.type)}"""
+    where coalesce(h._source_system, %(pipe)s) = %(pipe)s and h.type = {text_literal(entity.hub.type)}"""
     return "\n    union\n    ".join(
         f"""select h.bk as _key
     from {satellite.table.sql} as v
     join {hub} as h on h._id = v._id
     where v._source_system = %(pipe)s and v._active"""
         for satellite in satellites
+    )
+
+
+def _every_key(stage: Stage, entity: MappedEntity) -> str:
+    """Every key of the hub that the pipe brought or filled: nobody knows which of them a removed mapping gave."""
+    hub = entity.hub.table.sql
+    hubs = [other for other in stage.pipeline.hubs.values() if other.table == entity.hub.table]
+    tables = sorted({s.table for other in hubs for s in other.satellites if s.kind is not SatelliteKind.RECORD_STATUS})
+    return "\n    union\n    ".join(
+        (
+            f"select h.bk as _key from {hub} as h where coalesce(h._source_system, %(pipe)s) = %(pipe)s",
+            *(
+                f"""select h.bk from {table.sql} as v
+    join {hub} as h on h._id = v._id
+    where v._source_system = %(pipe)s and v._active"""
+                for table in tables
+            ),
+        )
     )
 
 
@@ -142,7 +163,12 @@ def _all_keys(stage: Stage, work: Work, *, fenced: bool) -> str:
     union
     select {entity.key}
     from {relation}
-    where s._active and s._valid and ({opaque(condition)}) is not true"""
+    where s._active and s._valid and ({opaque(condition)}) is not true
+        and s._runid <> all(%(runids{_suffix(work)})s::numeric[]) and {stood(stage, "s", _suffix(work))}
+        and not exists (
+            select from {quote(stage.pipeline.sys_schema)}.rejected_rows as freed
+            where freed.pipe = %(pipe)s and freed.mapping = %(mapping{_suffix(work)})s and freed.row_id = s._id
+                and freed.freed_runid = %(runid)s)"""
 
 
 def _not_rejected(entity: MappedEntity) -> str:
@@ -173,9 +199,14 @@ def _kept_by_rejected(stage: Stage, work: Work) -> str:
     union
     {replaced_rows(stage, entity.staging, _suffix(work), f"later_{number}")}),
 kept_{number} as (
-    select {surely(entity)} as _key
+    select {_unless_filtered(entity)} as _key
     from {entity.relation}
     where s._id in (select _id from later_{number} where stood))"""
+
+
+def _unless_filtered(entity: MappedEntity) -> str:
+    """The key of a row that may not be evaluable, null also where the mapping's filter leaves the row away."""
+    return f"pg_temp.pyelt_filtered_key_{entity.number}(s._id)" if entity.mapping.source.filter else surely(entity)
 
 
 def surely(entity: MappedEntity) -> str:
@@ -183,14 +214,18 @@ def surely(entity: MappedEntity) -> str:
     return entity.key if cannot_fail(entity.mapping.bk) else f"pg_temp.pyelt_key_{entity.number}(s._id)"
 
 
-def prepare_keys(entity: MappedEntity) -> Statement:
-    """Make the function that gives the key of a staging row, or null where it cannot be evaluated."""
+def prepare_keys(entity: MappedEntity, *, filtered: bool = False) -> Statement:
+    """Make the function that gives the key of a staging row, or null where it cannot be evaluated.
+
+    With `filtered` it is another one, that gives null also for rows that the mapping's filter leaves away.
+    """
+    condition = f" and ({opaque(entity.mapping.source.filter or 'true')})" if filtered else ""
     body = f"""
 #variable_conflict use_column
 declare
     pyelt_key text;
 begin
-    select {entity.key} into pyelt_key from {entity.relation} where s._id = pyelt_candidate;
+    select {entity.key} into pyelt_key from {entity.relation} where s._id = pyelt_candidate{condition};
     return pyelt_key;
 exception when data_exception or integrity_constraint_violation then
     return null;
@@ -200,7 +235,7 @@ end
         label="prepare to read keys row by row",
         mapping=entity.name,
         sql=f"""
-create or replace function pg_temp.pyelt_key_{entity.number}(pyelt_candidate bigint) returns text
+create or replace function pg_temp.pyelt_{"filtered_" if filtered else ""}key_{entity.number}(pyelt_candidate bigint) returns text
 language plpgsql stable as {dollar_quoted(body)}
 """,
     )

@@ -11,10 +11,10 @@ from pyelt_provider.statements.links.history import (
     LinkGroup,
     collect_history,
     collect_keys,
-    collect_standing,
     create_keys,
 )
 from pyelt_provider.statements.links.rows import Collected, LinkWork, collect_rows, count_rows, touch
+from pyelt_provider.statements.links.standing import keep_standing
 from pyelt_provider.statements.links.waiting import end_waiting, see_arrived
 from pyelt_provider.statements.mappings.deltas import Delta, mapping_delta, mapping_fingerprint
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, MappedField, Work, key_fingerprint
@@ -141,14 +141,9 @@ def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> R
         yield from isolate_rows(_judged_group(group, work), _judged(work), made_room=excluded)
         excluded = True
         numbers.append((yield _statement(stage, group, work, excluded=True)).row_count)
+    unreadable = False
     if group.link.status and work.source.is_incremental:
-        # Of rows whose keys cannot be evaluated it is not known what they gave.
-        yield Isolated(
-            label=f"keep what rejected rows of {work.name} gave",
-            program=_one(collect_standing(stage, group, work, excluded=excluded)),
-            only=DATA_ERRORS,
-            mapping=work.name,
-        )
+        unreadable = yield from keep_standing(stage, work, excluded=excluded)
     unkeyed, missing = (int(str(number)) for number in (yield count_rows(work)).rows[0])
     if unkeyed:
         yield Number(
@@ -165,7 +160,7 @@ def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> R
         yield reject_missing(stage, work)
     if excluded:
         yield from keep_rejections(stage, run, _judged(work))
-    return Collected(work=work, rows=numbers[0] if numbers else 0, missing=missing)
+    return Collected(work=work, rows=numbers[0] if numbers else 0, missing=missing, unreadable=unreadable)
 
 
 def _statement(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:

@@ -85,7 +85,7 @@ def create_keys(group: LinkGroup) -> Statement:
 
 
 def _row_parameters(stage: Stage, work: LinkWork, staging: StagingTable) -> dict[str, object]:
-    return history_parameters(stage, work.name, staging, () if work.full else work.delta.runids)
+    return history_parameters(stage, work.name, staging, work.delta.runids)
 
 
 def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
@@ -97,6 +97,7 @@ def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bo
     staging = work.staging
     assert staging is not None
     looks = ", ".join(f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(work), 1))
+    gave = "(s._active or s._id in (select _id from later where stood))"  # a closed row that never stood gave nothing
     source = work.entity.relation
     if excluded:
         join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
@@ -123,7 +124,7 @@ with recursive later as (
 )
 select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
 from {source}
-{conditions(work.source, "s._id in (select _id from later)")}
+{conditions(work.source, "s._id in (select _id from later)", gave)}
 """,
     )
 
@@ -134,6 +135,17 @@ def collect_history(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded:
     look_list = ", ".join(f"look_{number}" for number, _ in enumerate(looks, 1))
     of_type = f" where k.type = {link_type(work)}" if work.mapping.type is not None else ""
     narrowed = () if group.full else (f"({', '.join(looks)}) in (select {look_list} from {group.keys} k{of_type})",)
+    selected = (
+        f"select {_history_columns(group, work)}, {work.key_columns}\n    from {relation(work, excluded=excluded)}"
+    )
+    unkeyed = ""
+    if not group.full and work.has_news and not group.by_staging_key(work):
+        # They give nothing and no lookup finds them, but they are counted, and a value that does not fit is still told.
+        no_key = " or ".join(f"{look} is null" for look in looks)
+        changed = f"s._id in (select _touched from {work.touched})"
+        unkeyed = (
+            f"\n    union all\n    {selected}\n    {conditions(work.source, *usable(work), changed, f'({no_key})')}"
+        )
     return Statement(
         label="look up the references of all rows with changed keys",
         mapping=work.name,
@@ -144,57 +156,12 @@ create temporary table {work.rows} on commit drop as
 select {work.row_id} as row_id, true as usable, c.run_number, c.preference, c.place{_values(work, "c.")},
     {resolved_columns(group.link)}
 from (
-    select {_history_columns(group, work)}, {work.key_columns}
-    from {relation(work, excluded=excluded)}
-    {conditions(work.source, *usable(work), *narrowed)}
+    {selected}
+    {conditions(work.source, *usable(work), *narrowed)}{unkeyed}
 ) c
 {hub_joins(stage, group.link)}
 """,
     )
-
-
-def collect_standing(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
-    """Add what rejected active rows, or the rows that they replaced, gave the vault: that stays as it was.
-
-    Such a row is not usable: it gives no new link, and its own does not end. With `excluded` also for the rows that
-    this mapping rejects in this run.
-    """
-    staging = work.staging
-    assert staging is not None
-    rejected = f"\n        union\n        select _row from {work.entity.rejected}" if excluded else ""
-    return Statement(
-        label="keep what rejected rows gave before",
-        mapping=work.name,
-        table=group.link.table,
-        parameters=_row_parameters(stage, work, staging),
-        sql=f"""
-insert into {work.rows} (row_id, usable, run_number, {_resolved_names(group.link)})
-with recursive later as (
-    select refused._id, refused._runid,
-        refused._runid <> all(%(runids)s::numeric[]) and {stood(stage, "refused")} as stood,
-        {quote_all(staging.key, "refused")}
-    from {staging.table.sql} refused
-    where refused._id in (
-        select bad._id from {staging.table.sql} bad where bad._active and not bad._valid{rejected})
-    union
-    {replaced_rows(stage, staging)}
-)
-select {work.row_id} as row_id, false, c.run_number,
-    {resolved_columns(group.link)}
-from (
-    select s._id as row_id, s._runid as run_number, {work.key_columns}
-    from {work.entity.relation}
-    {conditions(work.source, "s._id in (select _id from later where stood)")}
-) c
-{hub_joins(stage, group.link)}
-""",
-    )
-
-
-def _resolved_names(link: Link) -> str:
-    fks = ", ".join(quote(reference.column) for reference in link.references)
-    missing = ", ".join(f"missing_{number}" for number, _ in enumerate(link.references, 1))
-    return f"{fks}, {missing}, keyed"
 
 
 def _values(work: LinkWork, prefix: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from pyelt_provider.identifiers import TableName, quote
@@ -20,7 +21,7 @@ from pyelt_provider.statements.links.rows import Collected, LinkWork
 from pyelt_provider.statements.links.satellites import find_winners, satellite_sources
 from pyelt_provider.statements.links.status import load_status
 from pyelt_provider.statements.links.waiting import resolve_absent, start_waiting
-from pyelt_provider.statements.mappings.deltas import record_position
+from pyelt_provider.statements.mappings.deltas import forget_removed, record_position
 from pyelt_provider.statements.satellites.load import load_satellite
 from pyelt_provider.statements.satellites.owner import link_owner
 from pyelt_provider.statements.sql.expressions import identifies
@@ -40,8 +41,11 @@ def etl_links(stage: Stage, run: Run) -> Program:
     direct: list[tuple[Link, tuple[LinkMapping, ...]]] = []
     for link, mappings in _by_link(stage):
         (views if any(mapping.source.view for mapping in mappings) else direct).append((link, mappings))
+    done: list[LinkWork] = []
     for phase in (direct, views):
-        yield from _load_phase(stage, run, phase)
+        yield from _load_phase(stage, run, phase, done)
+    if len(done) == len(stage.the_pipe.links) and any(work.delta.others_went for work in done):
+        yield forget_removed(stage, run)
     yield from validate_vault(stage, run)
 
 
@@ -52,20 +56,22 @@ def _by_link(stage: Stage) -> Iterator[tuple[Link, tuple[LinkMapping, ...]]]:
         yield links[name], tuple(mappings)
 
 
-def _load_phase(stage: Stage, run: Run, phase: list[tuple[Link, tuple[LinkMapping, ...]]]) -> Program:
+def _load_phase(
+    stage: Stage, run: Run, phase: list[tuple[Link, tuple[LinkMapping, ...]]], done: list[LinkWork]
+) -> Program:
     collected: list[LinkGroup] = []
     counted: dict[int, Collected] = {}
     for link, mappings in phase:
         # Mappings of a link with history are judged together; the others can fail alone.
         units = (mappings,) if _has_history(link, mappings) else tuple((mapping,) for mapping in mappings)
         for unit in units:
-            program = _collect(stage, run, link, unit, collected, counted)
+            program = _collect(stage, run, link, unit, collected, counted, done)
             yield from _guarded(stage, run, unit, program)
     yield from _create_keys_of_hubs(stage, run, [work for group in collected for work in group.works], counted)
     for _, groups in groupby(collected, key=lambda group: group.link.name):
         together = tuple(groups)
         unit = tuple(work.mapping for group in together for work in group.works)
-        yield from _guarded(stage, run, unit, _load_link(stage, run, together, counted))
+        yield from _guarded(stage, run, unit, _load_link(stage, run, together, counted, done))
 
 
 def _has_history(link: Link, mappings: tuple[LinkMapping, ...]) -> bool:
@@ -115,6 +121,7 @@ def _collect(
     mappings: tuple[LinkMapping, ...],
     groups: list[LinkGroup],
     counted: dict[int, Collected],
+    done: list[LinkWork],
 ) -> Program:
     works = []
     for mapping in mappings:
@@ -128,15 +135,20 @@ def _collect(
     collected = (yield from collect(stage, run, group)) if any(work.has_news for work in works) else ()
     if not collected:
         yield from _record_positions(stage, run, group)
+        done += works
         return
     groups.append(group)
     counted |= {item.work.number: item for item in collected}
 
 
-def _record_positions(stage: Stage, run: Run, group: LinkGroup) -> Program:
+def _record_positions(stage: Stage, run: Run, group: LinkGroup, *, compare_again: bool = False) -> Program:
     for work in group.works:
-        entity = work.entity
-        yield from record_position(stage, run, work.name, work.delta, entity.fingerprint, entity.key_fingerprint)
+        entity, delta = work.entity, work.delta
+        if compare_again:
+            # A fingerprint that no mapping has: what stayed in doubt is compared whole until nothing is in doubt.
+            delta = replace(delta, new_state=True)
+        fingerprint = "" if compare_again else entity.fingerprint
+        yield from record_position(stage, run, work.name, delta, fingerprint, entity.key_fingerprint)
 
 
 # ---------------------------------------------------------------- hubs that links make
@@ -206,7 +218,9 @@ def _find_created_keys(stage: Stage, work: LinkWork) -> Statement:
 # ---------------------------------------------------------------- one link
 
 
-def _load_link(stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: dict[int, Collected]) -> Program:
+def _load_link(
+    stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: dict[int, Collected], done: list[LinkWork]
+) -> Program:
     link = groups[0].link
     works = [work for group in groups for work in group.works]
     satellites = _filled_satellites(link, works)
@@ -248,7 +262,10 @@ def _load_link(stage: Stage, run: Run, groups: tuple[LinkGroup, ...], counted: d
             # Nothing can have gone before the first load; but of several partners one alone is current.
             if not first or link.driving is not None:
                 yield from load_status(stage, run, group, status)
-        yield from _record_positions(stage, run, group)
+        yield from _record_positions(
+            stage, run, group, compare_again=any(counted[work.number].unreadable for work in group.works)
+        )
+    done += works
 
 
 def _filled_satellites(link: Link, works: list[LinkWork]) -> tuple[Satellite, ...]:

@@ -96,11 +96,15 @@ class LinkWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What was collected for a mapping: how many rows, and how many of them miss a reference."""
+    """What was collected for a mapping: how many rows, and how many of them miss a reference.
+
+    `unreadable`: keys of rejected rows could not be evaluated, so that links stay which may be theirs.
+    """
 
     work: LinkWork
     rows: int
     missing: int
+    unreadable: bool = False
 
 
 def relation(work: LinkWork, *, excluded: bool) -> str:

@@ -10,8 +10,12 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.links.history import LinkGroup, link_type
 from pyelt_provider.statements.links.rows import LinkWork
-from pyelt_provider.statements.step import Count, Program, Statement
+from pyelt_provider.statements.links.standing import keys_function, prepare_keys
+from pyelt_provider.statements.mappings.row_history import history_parameters, stood
+from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS
+from pyelt_provider.statements.step import Count, Isolated, Program, Statement
 
+_WAS_THERE = "k.finished is null or l._runid < k.finished"
 ACTIVE = "active"
 ENDED = "ended"
 
@@ -21,15 +25,31 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
 
     With a driving reference one link of each driving key is current, the others end: the one that `prefer` puts first;
     without it a partner that is new, then the one that is current, then the row that was delivered last, then the first
-    in the order of the source key. A link that never went has no status row.
+    in the order of the mappings and the source key. A link that never went has no status row, and a link that another
+    pipe brings tonight did not go for this one.
     """
-    yield judge_links(stage, run, group, status)
+    judged = yield Isolated(
+        label="see which links are current",
+        program=_one(judge_links(stage, run, group, status)),
+        only=DATA_ERRORS,
+        mapping=group.works[0].mapping.name,
+    )
+    if judged.error is not None:
+        # Keys of closed rows that cannot be evaluated (any more) say nothing.
+        for work in group.works:
+            if work.staging is not None:
+                yield prepare_keys(work)
+        yield judge_links(stage, run, group, status, surely=True)
     yield close_status(stage, run, group, status)
     yield add_status(stage, run, group, status, ENDED, "end links that went", Count.DELETED)
     yield add_status(stage, run, group, status, ACTIVE, "let links be active that came back", Count.RETURNED)
 
 
-def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:
+def _one(statement: Statement) -> Program:
+    yield statement
+
+
+def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, surely: bool = False) -> Statement:
     """Work out for every touched link whether it is current for this pipe: `_id`, `current`."""
     link = group.link
     fks = tuple(quote(reference.column) for reference in link.references)
@@ -38,8 +58,8 @@ def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
     same_type = " and l.type = given.type" if link.types else ""
     same = " and ".join(f"l.{fk} = given.{fk}" for fk in fks) + same_type
     rows = "\n    union all ".join(
-        f"select {fk_list}, {link_type(work)} as type, r.usable, r.run_number, r.preference, r.place "
-        f"from {work.rows} r where {whole}"
+        f"select {fk_list}, {link_type(work)} as type, r.usable, r.run_number, r.preference, "
+        f"array[{work.number}, r.place] as place from {work.rows} r where {whole}"
         for work in group.works
     )
     driving = tuple(quote(r.column) for r in link.references if r.role == link.driving)
@@ -53,7 +73,7 @@ def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
         label="see which links are current",
         table=status,
         mapping=group.works[0].mapping.name,
-        parameters={"pipe": stage.pipe_name, "runid": run.number, "runids": _delta_runs(group)},
+        parameters={"runid": run.number, "runids": _delta_runs(group), **_histories(stage, group)},
         sql=f"""
 create temporary table {group.states} on commit drop as
 with given as (
@@ -64,7 +84,7 @@ with given as (
     union all
     select touched._id, false, false, touched.gone, null, null, null
     from (
-{_touched_links(stage, group, status)}
+{_touched_links(stage, group, status, surely=surely)}
     ) touched
 ), judged as (
     select l._id, {"".join(f"l.{column}, " for column in driving)}l.type,
@@ -75,6 +95,7 @@ with given as (
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join {link.table.sql} l on l._id = seen._id
     left join {status.sql} st on st._id = l._id and st._source_system = %(pipe)s and st._active
+    where seen.given or l._runid <> %(runid)s
     group by l._id, l._runid, {"".join(f"l.{column}, " for column in driving)}l.type
 )
 select _id, {current} as current
@@ -83,25 +104,37 @@ from judged
     )
 
 
+def _histories(stage: Stage, group: LinkGroup) -> dict[str, object]:
+    parameters: dict[str, object] = {"pipe": stage.pipe_name}
+    for work in group.works:
+        if work.staging is not None:
+            parameters |= history_parameters(stage, work.name, work.staging, (), f"_{work.number}")
+    return parameters
+
+
 def _delta_runs(group: LinkGroup) -> list[Decimal]:
     return [] if group.full else sorted({runid for work in group.works for runid in work.delta.runids})
 
 
-def _touched_links(stage: Stage, group: LinkGroup, status: TableName) -> str:
-    """A query of the links that changed rows have or had (and all others of their driving keys): `_id`, `gone`."""
+def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely: bool) -> str:
+    """A query of the links that closed rows gave (and all others of the changed rows' driving keys): `_id`, `gone`.
+
+    A link that nobody brought (an old PyELT may leave the source empty) is that of each pipe.
+    """
     link = group.link
     if group.full:
         closed = "\n    union all\n".join(
-            _links_of(stage, link, f"({_closed_rows(work)})", "true")
+            _links_of(stage, link, f"({_closed_rows(stage, work, surely=surely)})", "true", _WAS_THERE)
             for work in group.works
             if work.staging is not None
         )
-        return f"""    select _id, false as gone from {link.table.sql} where _source_system = %(pipe)s
+        return f"""    select _id, false as gone from {link.table.sql} where coalesce(_source_system, %(pipe)s) = %(pipe)s
     union all
     select _id, false from {status.sql} where _source_system = %(pipe)s and _active""" + (
             f"\n    union all\n{closed}" if closed else ""
         )
-    own = _links_of(stage, link, group.keys, "k.gone")
+    # What an active row gives stands among the rows that were collected, unless it is rejected and gives nothing.
+    own = _links_of(stage, link, f"(select * from {group.keys} where gone)", "true")
     if link.driving is None:
         return own
     number, driving = next((n, r) for n, r in enumerate(link.references, 1) if r.role == link.driving)
@@ -112,11 +145,11 @@ def _touched_links(stage: Stage, group: LinkGroup, status: TableName) -> str:
     select l._id, false from {group.keys} k
     join {hub} h on h.bk = k.key_{number}
     join {link.table.sql} l on l.{quote(driving.column)} = h._id{of_type}
-    where l._source_system = %(pipe)s
+    where coalesce(l._source_system, %(pipe)s) = %(pipe)s
        or exists (select from {status.sql} st where st._id = l._id and st._source_system = %(pipe)s and st._active)"""
 
 
-def _links_of(stage: Stage, link: Link, keys: str, gone: str) -> str:
+def _links_of(stage: Stage, link: Link, keys: str, gone: str, condition: str = "true") -> str:
     joins = "\n    ".join(
         f"join {stage.pipeline.hubs[r.hub].table.sql} h{n} on h{n}.bk = k.key_{n}"
         for n, r in enumerate(link.references, 1)
@@ -125,14 +158,18 @@ def _links_of(stage: Stage, link: Link, keys: str, gone: str) -> str:
     of_type = " and l.type = k.type" if link.types else ""
     return f"""    select l._id, {gone} as gone from {keys} k
     {joins}
-    join {link.table.sql} l on {same}{of_type}"""
+    join {link.table.sql} l on {same}{of_type} and ({condition})"""
 
 
-def _closed_rows(work: LinkWork) -> str:
-    return (
-        f"select {work.key_columns}, {link_type(work)} as type from {work.entity.relation}"
-        " where not s._active and s._finish_runid is distinct from s._runid"
-    )
+def _closed_rows(stage: Stage, work: LinkWork, *, surely: bool) -> str:
+    """The keys of rows that gave links while they stood; a link that came later is that of another pipe."""
+    keys, source = work.key_columns, work.entity.relation
+    if surely and work.staging is not None:
+        keys = ", ".join(f"read.key_{number}" for number, _ in enumerate(work.references, 1))
+        source = f"{work.staging.table.sql} s, lateral {keys_function(work)}(s._id) read"
+    return f"""select {keys}, {link_type(work)} as type, s._finish_runid as finished
+        from {source}
+        where not s._active and s._finish_runid is distinct from s._runid and {stood(stage, "s", f"_{work.number}")}"""
 
 
 def close_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:

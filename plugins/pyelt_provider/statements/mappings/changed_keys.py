@@ -47,10 +47,21 @@ group by changed._key
 
 def _keys_of(work: Work, *, isolated: bool) -> str:
     entity = work.entity
-    return f"""    select {entity.key} as _key, not s._valid as _refused, not s._active as _closed
+    return f"""    select {entity.key} as _key, not s._valid as _refused, {_gave_it(entity, isolated=isolated)} as _closed
     from {_evaluable(entity, isolated=isolated)}
     where s._id in (select _touched from {entity.touched})
         and (s._active or s._finish_runid is distinct from s._runid)"""
+
+
+def _gave_it(entity: MappedEntity, *, isolated: bool) -> str:
+    """Return the condition that a closed row gave its key; not one that the mapping's filter left away.
+
+    Where single rows cannot be evaluated the filter is not asked: it might fail for them.
+    """
+    condition = entity.mapping.source.filter
+    if not condition or isolated:
+        return "not s._active"
+    return f"not s._active and ({opaque(condition)}) is true"
 
 
 def _evaluable(entity: MappedEntity, *, isolated: bool) -> str:
@@ -112,7 +123,7 @@ def collect_keys_that_stood(stage: Stage, group: Group, *, isolated: bool) -> St
     works = [work for work in group.works if work.is_touched]
     chains = ",\n".join(_chain(stage, work, number) for number, work in enumerate(works))
     queries = "\n    union all\n".join(
-        f"""    select {work.entity.key} as _key, not s._active as _closed
+        f"""    select {work.entity.key} as _key, {_gave_it(work.entity, isolated=isolated)} as _closed
     from {_evaluable(work.entity, isolated=isolated)}
     where s._id in (
         select _id from later_{number} where stood

@@ -14,7 +14,7 @@ from typing import cast
 
 from pyelt_provider.errors import MappingRefused
 from pyelt_provider.identifiers import TableName, quote
-from pyelt_provider.model.mapping import MappingSource
+from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MappingSource, ValuesetMapping
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
@@ -35,6 +35,12 @@ _WRITING = (
 """Counts of rows that were written; the others say what was only looked at."""
 
 
+REMOVED = "removed"
+"""The fingerprint of a mapping that is not in the config any more."""
+VALIDATIONS_OF = "validations of "
+"""What the names of vault validations begin with, where they stand beside mappings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """One load of a table: the run id for the mapping's own staging table, the stage's load order for further reads."""
@@ -48,7 +54,8 @@ class Delta:
     """What a mapping has not looked at: everything (`full`), or the staging rows that the runs `runids` touched.
 
     `pending` are the loads to be remembered once the mapping has looked. `has_rejected` says that rows of the mapping
-    wait to be judged again. `new_state` says that the mapping is new or was changed since it was loaded.
+    wait to be judged again. `new_state` says that the mapping is new or was changed since it was loaded. `others_went`
+    says that mappings of the stage were removed from the config since: what only they gave has to go.
     """
 
     full: bool
@@ -56,6 +63,7 @@ class Delta:
     pending: tuple[Load, ...] = ()
     has_rejected: bool = False
     new_state: bool = False
+    others_went: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -95,9 +103,9 @@ def mapping_delta(
     saying what that `reads`, or when one of those tables was written since. Else the loads of its staging table that
     have no position yet. Raises MappingRefused when the business key expression changed and the run does not allow it.
     """
-    usual = (fingerprint, key_fingerprint, [run.number], False)
+    usual = (fingerprint, key_fingerprint, [run.number], False, False)
     result = yield read_position(stage, mapping, source, usual)
-    known, known_key, runids, has_rejected = result.rows[0]
+    known, known_key, runids, has_rejected, others_went = result.rows[0]
     loads = tuple(cast(list[Decimal], runids))
     if known_key is not None and known_key != key_fingerprint and not run.allow_key_change:
         raise MappingRefused(
@@ -106,7 +114,7 @@ def mapping_delta(
             "allow_key_change to load by the new expression from now on, or put the old one back."
         )
     pending = tuple(Load(_staging(stage, source).table, load) for load in loads) if source.staging else ()
-    full = known != fingerprint or not (source.is_incremental or source.reads)
+    full = known != fingerprint or bool(others_went) or not (source.is_incremental or source.reads)
     if source.reads:
         result = yield read_changes(stage, mapping, source)
         for schema, table, is_known, orders in result.rows:
@@ -119,6 +127,7 @@ def mapping_delta(
         pending=pending,
         has_rejected=bool(has_rejected),
         new_state=known != fingerprint or known_key != key_fingerprint,
+        others_went=bool(others_went),
     )
 
 
@@ -186,8 +195,8 @@ def _staging(stage: Stage, source: MappingSource) -> StagingTable:
 
 def read_position(stage: Stage, mapping: str, source: MappingSource, usual: tuple[object, ...]) -> Statement:
     """One row, which is like `usual` in most nights: what the mapping looked like when it was loaded last (two
-    fingerprints, null when it never was), the run ids of the loads of its staging table that it has not looked at, and
-    whether it has rejected rows.
+    fingerprints, null when it never was), the run ids of the loads of its staging table that it has not looked at,
+    whether it has rejected rows, and whether mappings of the stage are not in the config any more.
     """
     sys = quote(stage.pipeline.sys_schema)
     table = _staging(stage, source).table if source.staging else TableName("", "")
@@ -196,7 +205,13 @@ def read_position(stage: Stage, mapping: str, source: MappingSource, usual: tupl
         mapping=mapping,
         fetch=True,
         assumed=(usual,),
-        parameters={"pipe": stage.pipe_name, "mapping": mapping, "schema": table.schema, "table": table.name},
+        parameters={
+            "pipe": stage.pipe_name,
+            "mapping": mapping,
+            "schema": table.schema,
+            "table": table.name,
+            **_still_there(stage),
+        },
         sql=f"""
 select state.fingerprint, state.key_fingerprint,
     array(
@@ -210,12 +225,49 @@ select state.fingerprint, state.key_fingerprint,
         order by loaded.runid),
     exists (
         select from {sys}.rejected_rows
-        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null)
+        where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
+    exists (
+        {_removed_mappings(stage)})
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from {sys}.mapping_states
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true
+""",
+    )
+
+
+def _still_there(stage: Stage) -> dict[str, object]:
+    pipe = stage.the_pipe
+    mappings: tuple[EntityMapping | LinkMapping | ValuesetMapping, ...] = (*pipe.valuesets, *pipe.entities, *pipe.links)
+    names = [mapping.name for mapping in mappings]
+    return {"stage": stage.id, "still_there": names, "removed": REMOVED, "validations": f"{VALIDATIONS_OF}%"}
+
+
+def _removed_mappings(stage: Stage) -> str:
+    """A query of the stage's mappings that were loaded once and are not in the config any more."""
+    sys = quote(stage.pipeline.sys_schema)
+    return f"""select went.mapping, went.key_fingerprint from {sys}.mapping_states as went
+        where went.pipe = %(pipe)s and went.stage = %(stage)s and went.mapping <> all(%(still_there)s::text[])
+            and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
+            and not exists (
+                select from {sys}.mapping_states as later
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)"""
+
+
+def forget_removed(stage: Stage, run: Run) -> Statement:
+    """Remember that the stage's removed mappings are gone, once what only they gave has gone too.
+
+    A mapping that comes back later is then compared as a whole.
+    """
+    return Statement(
+        label="remember which mappings were removed",
+        parameters={"pipe": stage.pipe_name, "runid": run.number, **_still_there(stage)},
+        sql=f"""
+insert into {quote(stage.pipeline.sys_schema)}.mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+select %(pipe)s, removed.mapping, %(runid)s, %(stage)s, %(removed)s, removed.key_fingerprint
+from (
+    {_removed_mappings(stage)}) as removed
 """,
     )
 

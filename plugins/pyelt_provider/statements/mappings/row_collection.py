@@ -132,7 +132,10 @@ def collect_rows(group: Group, work: Work, *, excluded: bool, numbered: bool = F
     if not group.full and group.by_row:
         narrowed = (f"s._id in (select _touched from {entity.touched})",)
     relation = fenced_relation(entity, narrowed) if excluded else entity.relation
+    unkeyed = ""
     if not group.full and not group.by_row:
+        if work.is_touched and not is_keys_only(entity):
+            unkeyed = "\nunion all\n" + _without_key(group, work, excluded=excluded, numbered=numbered)
         # A join, not a condition: the planner knows then that few rows are found, and asks the index on the key.
         keys = f"(select _key as pyelt_key from {group.keys}) as pyelt_keys"
         relation += f"\njoin {keys} on pyelt_keys.pyelt_key = {entity.key}"
@@ -146,9 +149,19 @@ def collect_rows(group: Group, work: Work, *, excluded: bool, numbered: bool = F
 create temporary table {entity.rows} on commit drop as
 select {_selected(group, entity, numbered=numbered)}
 from {relation}
-{conditions}{" group by 1" if is_keys_only(entity) else ""}
+{conditions}{" group by 1" if is_keys_only(entity) else ""}{unkeyed}
 """,
     )
+
+
+def _without_key(group: Group, work: Work, *, excluded: bool, numbered: bool) -> str:
+    """A query of the changed rows that have no key: they give nothing, but a value that does not fit is still told."""
+    entity = work.entity
+    changed = f"s._id in (select _touched from {entity.touched})"
+    relation = fenced_relation(entity, (changed,)) if excluded else entity.relation
+    return f"""select {_selected(group, entity, numbered=numbered)}
+from {relation}
+{conditions_of(entity.mapping.source, changed, f"{entity.key} is null")}"""
 
 
 def _selected(group: Group, entity: MappedEntity, *, numbered: bool) -> str:

@@ -33,7 +33,7 @@ def stood(stage: Stage, row: str, suffix: str = "", *, but_now: bool = False) ->
 def history_parameters(
     stage: Stage, mapping: str, staging: StagingTable, runids: tuple[object, ...], suffix: str = ""
 ) -> dict[str, object]:
-    """Return the parameters of `stood`, and the runs that the mapping looks at (none when it looks at all)."""
+    """Return the parameters of `stood`, and the runs whose rows the mapping has not looked at: they gave nothing yet."""
     return {
         "pipe": stage.pipe_name,
         f"mapping{suffix}": mapping,

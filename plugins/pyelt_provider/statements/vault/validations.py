@@ -11,7 +11,7 @@ from pyelt_provider.planning.plan import hub_targets, link_targets
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, TargetKind
 from pyelt_provider.statements.ddl.tables import TableSpec, vault_specs
-from pyelt_provider.statements.mappings.deltas import digest
+from pyelt_provider.statements.mappings.deltas import REMOVED, VALIDATIONS_OF, digest
 from pyelt_provider.statements.mappings.order import each_mapping
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -32,7 +32,7 @@ class JudgedTable:
     @property
     def name(self) -> str:
         """What its validations are called where mappings are named."""
-        return f"validations of {self.table}"
+        return f"{VALIDATIONS_OF}{self.table}"
 
     @property
     def fingerprint(self) -> str:
@@ -47,11 +47,20 @@ def validate_vault(stage: Stage, run: Run) -> Program:
     """Mark the pipe's vault rows for which a validation holds, and record them in the schema's `_exceptions`.
 
     Looks at the rows of this run only, through the index on `_runid`. When a table's validations were changed, all its
-    rows are judged once (of satellites the active ones), and rows that a changed rule does not mean any more are valid
-    again. What stood in a row before goes to the journal, so that it can be taken back.
+    rows are judged once (of satellites the active ones), and rows that a changed or removed rule does not mean any more
+    are valid again, or get the message of the rule that does. What stood in a row before goes to the journal, so that it
+    can be taken back; and only rows that stand there were marked by a rule of ours.
     """
     judged = judged_tables(stage)
     yield from each_mapping(((table.name, _judge(stage, run, table)) for table in judged), stage.pipeline.on_errors)
+    yield from free_forgotten(stage, run)
+
+
+def free_forgotten(stage: Stage, run: Run) -> Program:
+    """Free the rows of tables that had validations and have none any more; one tiny statement when there are none."""
+    forgotten = yield read_forgotten(stage, judged_tables(stage))
+    units = [(str(name), _free(stage, run, str(name))) for (name,) in forgotten.rows]
+    yield from each_mapping(units, stage.pipeline.on_errors)
 
 
 def judged_tables(stage: Stage) -> tuple[JudgedTable, ...]:
@@ -92,6 +101,110 @@ def _judge(stage: Stage, run: Run, table: JudgedTable) -> Program:
         yield remember_state(stage, run, table)
 
 
+def _free(stage: Stage, run: Run, name: str) -> Program:
+    """Free what the last validations of a table have marked, now that it has none."""
+    known = {f"{VALIDATIONS_OF}{spec.table}": spec for spec in vault_specs(stage.pipeline)}.get(name)
+    if known is None:
+        return  # the domain does not know the table any more; nobody shows its rows
+    yield free_rows(stage, run, known, name)
+    yield forget_rules(stage, run, name)
+
+
+def read_forgotten(stage: Stage, judged: tuple[JudgedTable, ...]) -> Statement:
+    """A row per table that had validations when the pipe's rows were last judged, and has none now."""
+    sys = quote(stage.pipeline.sys_schema)
+    return Statement(
+        label="see whether validations were removed",
+        fetch=True,
+        parameters={
+            "pipe": stage.pipe_name,
+            "validations": f"{VALIDATIONS_OF}%",
+            "names": [table.name for table in judged],
+            "removed": REMOVED,
+        },
+        sql=f"""
+select s.mapping from {sys}.mapping_states s
+where s.pipe = %(pipe)s and s.mapping like %(validations)s and s.mapping <> all(%(names)s::text[])
+  and s.fingerprint <> %(removed)s
+  and not exists (
+    select from {sys}.mapping_states later
+    where later.pipe = s.pipe and later.mapping = s.mapping and later.id > s.id)
+order by s.mapping
+""",
+    )
+
+
+def forget_rules(stage: Stage, run: Run, name: str) -> Statement:
+    return Statement(
+        label="remember that there are no validations",
+        mapping=name,
+        parameters={
+            "pipe": stage.pipe_name,
+            "mapping": name,
+            "runid": run.number,
+            "stage": stage.id,
+            "fingerprint": REMOVED,
+        },
+        sql=f"""
+insert into {quote(stage.pipeline.sys_schema)}.mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '')
+""",
+    )
+
+
+def _key_besides_id(spec: TableSpec) -> tuple[str, ...]:
+    """The columns that tell the rows of one `_id` apart: those of a satellite's key."""
+    return tuple(name for name in spec.primary_key if name != "_id")
+
+
+def _before(spec: TableSpec) -> str:
+    """What goes to the journal of a row `s`; a satellite's row is named by its whole key, since an `_id` has several."""
+    identity = ", ".join(f"'{name}', s.{quote(name)}" for name in _key_besides_id(spec))
+    mark = f" || jsonb_build_object('@key', jsonb_build_object({identity}))" if identity else ""
+    return f"jsonb_build_object('_valid', s._valid, '_validation_msg', s._validation_msg){mark}"
+
+
+def _marked_by_us(stage: Stage, spec: TableSpec) -> str:
+    """The condition that the row `s` was valid until a validation marked it."""
+    same = " and to_jsonb(s) @> (j.before -> '@key')" if _key_besides_id(spec) else ""
+    return f"""exists (
+        select from {quote(stage.pipeline.sys_schema)}.journal j
+        where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = s._id and j.pipe = %(pipe)s
+          and j.before ->> '_valid' = 'true'{same})"""
+
+
+def free_rows(stage: Stage, run: Run, spec: TableSpec, name: str) -> Statement:
+    """Let the rows be valid again that validations marked; what an older warehouse or somebody by hand marked stays."""
+    same = "".join(f" and t.{quote(column)} = s.{quote(column)}" for column in _key_besides_id(spec))
+    return Statement(
+        label="free rows whose validation was removed",
+        mapping=name,
+        table=spec.table,
+        count=Count.FREED,
+        parameters={
+            "runid": run.number,
+            "pipe": stage.pipe_name,
+            "stage": stage.id,
+            "schema": spec.table.schema,
+            "table": spec.table.name,
+        },
+        sql=f"""
+with freed as materialized (
+    select s.*, {_before(spec)} as pyelt_before
+    from {spec.table.sql} s
+    where not s._valid and s._source_system = %(pipe)s and {_marked_by_us(stage, spec)}
+), journalled as (
+    insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, _id, pyelt_before
+    from freed
+)
+update {spec.table.sql} t set _valid = true, _validation_msg = null
+from freed s
+where t._id = s._id{same}
+""",
+    )
+
+
 def read_state(stage: Stage, table: JudgedTable) -> Statement:
     """One row: the fingerprint of the table's validations when the pipe's rows were last judged."""
     return Statement(
@@ -129,8 +242,7 @@ values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '')
 def mark_rows(stage: Stage, run: Run, table: JudgedTable, *, everything: bool) -> Statement:
     """Mark rows for which a validation holds; with `everything` also free those that it does not mean any more.
 
-    The first validation that holds gives the message. The journal names a satellite's row by its whole key, since a
-    hub or link has several of them.
+    The first validation that holds gives the message.
     """
     satellite = table.kind is TargetKind.SATELLITE
     rows = "s._runid = %(runid)s"
@@ -139,10 +251,11 @@ def mark_rows(stage: Stage, run: Run, table: JudgedTable, *, everything: bool) -
     cases = "\n            ".join(
         f"when ({opaque(rule.when)}) then %(message_{number})s" for number, rule in enumerate(table.rules, 1)
     )
-    key = [name for name in table.spec.primary_key if name != "_id"] if satellite else []
-    identity = ", ".join(f"'{name}', s.{quote(name)}" for name in key)
-    mark = f"|| jsonb_build_object('@key', jsonb_build_object({identity}))" if identity else ""
-    freed = " or not was_valid and message is null and was_message = any(%(messages)s)" if everything else ""
+    marked = _marked_by_us(stage, table.spec)
+    freed = ""
+    if everything:
+        freed = """
+        or not was_valid and message is distinct from was_message and (was_message = any(%(messages)s) or by_us)"""
     return Statement(
         label="mark invalid rows",
         mapping=table.name,
@@ -160,12 +273,12 @@ def mark_rows(stage: Stage, run: Run, table: JudgedTable, *, everything: bool) -
         sql=f"""
 with judged as materialized (
     select s.ctid as place, s._id as row_id, s._valid as was_valid, s._validation_msg as was_message,
-        jsonb_build_object('_valid', s._valid, '_validation_msg', s._validation_msg) {mark} as before,
+        {_before(table.spec)} as before, not s._valid and {marked if everything else "false"} as by_us,
         case
             {cases}
         end as message
     from {table.table.sql} s
-    where {rows} and s._source_system = %(pipe)s
+    where {rows} and coalesce(s._source_system, %(pipe)s) = %(pipe)s
 ), changed as materialized (
     select * from judged
     where was_valid and message is not null{freed}

@@ -44,6 +44,7 @@ def hub_view(hub: Hub, pipeline: Pipeline) -> ViewSpec:
         source=f"from {hub.table.sql} h{sides.joins}\nwhere h._valid{of_type}",
         description=hub.description,
         reads=(hub.table, *sides.reads),
+        owner=pipeline.name,
     )
 
 
@@ -69,6 +70,7 @@ def link_view(link: Link, pipeline: Pipeline) -> ViewSpec:
         source=f"from {link.table.sql} h{joins}{sides.joins}\nwhere h._valid",
         description=link.description,
         reads=(*reads, *sides.reads),
+        owner=pipeline.name,
     )
 
 

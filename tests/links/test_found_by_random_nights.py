@@ -1,0 +1,136 @@
+"""Nights that random stories found: each once went wrong, and stands here as a literal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from databases import Database
+from links.visits import DAY_1, DAY_2, DAY_3, DAY_4, Clinic, link, pipe, remarks, visit
+from pyelt_provider.model.mapping import FieldMapping, ReferenceMapping
+from pyelt_provider.model.staging import Validation
+
+PEOPLE = {"his_patients": "P1 P2 P3", "his_doctors": "D1 D2 D3"}
+BAD = Validation(table="visit_hstage", when="kind = 'bad'", message="Not a visit")
+WITH_DAY = visit(fields=(FieldMapping(satellite="Default", column="day", expression="day"),))
+
+
+def ended(clinic: Clinic) -> list[tuple[object, ...]]:
+    return sorted(row[:3] for row in clinic.status if row[4:] == ("ended", True))
+
+
+def test_a_rejected_row_that_goes_ends_no_link_that_only_another_pipe_gave(warehouse: Database, tmp_path: Path) -> None:
+    his, lab = pipe(links=[visit()], validations=[BAD]), pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, his, lab, visits=link(status=True))
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;D1;bad", lab_visits="1;P1;D1")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P2;D2", lab_visits="1;P1;D1")
+    assert ended(clinic) == []
+
+
+def test_a_link_that_another_pipe_brings_tonight_did_not_go_for_the_pipe_whose_row_waited(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    his, lab = pipe(links=[visit()]), pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, his, lab, visits=link(status=True))
+    clinic.deliver(DAY_1, **PEOPLE, lab_visits="1;P1;D9")
+    clinic.deliver(DAY_2, his_patients="P1", his_doctors="D1 D9", his_visits="1;P1;D9", lab_visits="1;P1;D1")
+    assert clinic.links == [("P1", "D1"), ("P1", "D9")]
+    assert ended(clinic) == []
+
+
+def test_a_row_that_stays_rejected_ends_no_link_of_another_pipe(warehouse: Database, tmp_path: Path) -> None:
+    his = pipe(links=[WITH_DAY])
+    lab = pipe("lab", files=("visits",), links=[WITH_DAY])
+    clinic = Clinic(warehouse, tmp_path, his, lab, visits=link(status=True, satellites=(remarks(),), driving="patient"))
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;D1", lab_visits="1;P1;D1;;x")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1", lab_visits="1;P1;D1;;x 2;P1;D2")
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="1;P1;D1", lab_visits="1;P1;D1;;x")
+    assert ended(clinic) == [("P1", "D2", "lab")]
+
+
+def test_of_two_mappings_that_give_partners_at_once_the_first_mapping_of_the_config_wins(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    second = visit(
+        name="a second one",
+        source={"filter": "kind is not null"},
+        references=(ReferenceMapping(role="patient", bk="patient"), ReferenceMapping(role="doctor", bk="kind")),
+    )
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[visit(), second]), visits=link(status=True, driving="patient"))
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="2;P1;D3;D1 3;P2;D2;D1")
+    assert ended(clinic) == [("P1", "D1", "his"), ("P2", "D1", "his")]
+
+
+def test_a_changed_row_without_all_keys_is_rejected_for_its_values_all_the_same(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    """Else it would depend on what else is compared whether its old link ends."""
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[WITH_DAY]), visits=link(status=True, satellites=(remarks(),)))
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;D1 2;P2;D2")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;;;x 2;P2;")
+    assert ended(clinic) == [("P2", "D2", "his")]
+    assert clinic.rows("select count(*) from sys.rejected_rows where freed_runid is null") == [(1,)]
+
+
+def test_after_a_change_of_the_mapping_a_row_rejected_tonight_never_stood(warehouse: Database, tmp_path: Path) -> None:
+    visits = link(status=True, satellites=(remarks(),), driving="patient")
+    lab = pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[WITH_DAY]), lab, visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="2;P1;D2", lab_visits="1;P1;D1")
+
+    changed = visit(source={"filter": "true"}, fields=WITH_DAY.fields)
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[changed]), lab, visits=visits)
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="2;P1;D2 1;P1;D1;;x", lab_visits="1;P1;D1")
+
+    assert ended(clinic) == []
+
+
+def test_a_removed_mapping_ends_the_links_that_only_it_gave(warehouse: Database, tmp_path: Path) -> None:
+    second = visit(
+        name="a second one",
+        source={"filter": "kind is not null"},
+        references=(ReferenceMapping(role="patient", bk="patient"), ReferenceMapping(role="doctor", bk="kind")),
+    )
+    visits = {"his_visits": "1;P1;D1;D2 2;P2;D2;D2"}
+    both = Clinic(warehouse, tmp_path, pipe(links=[visit(), second]), visits=link(status=True))
+    both.deliver(DAY_1, **PEOPLE, **visits)
+
+    one = Clinic(warehouse, tmp_path, pipe(links=[visit()]), visits=link(status=True))
+    one.deliver(DAY_2, **PEOPLE, **visits)
+    assert ended(one) == [("P1", "D2", "his")]
+    one.run(DAY_2)
+    assert ended(one) == [("P1", "D2", "his")]
+    one.deliver(DAY_3, **PEOPLE, **visits)
+    assert one.rows(
+        "select count(*) from sys.steps where label = 'remember which mappings were removed' and runid >= 3"
+    ) == [(0,)]
+
+    both.deliver(DAY_4, **PEOPLE, **visits)
+    assert ended(both) == []
+
+
+def test_a_row_whose_keys_cannot_be_evaluated_any_more_ends_no_link_that_may_be_its_own(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    """A changed mapping cannot read the second row's doctor: of its patient's links none ends until it is mended."""
+    old = visit(
+        references=(ReferenceMapping(role="patient", bk="patient"), ReferenceMapping(role="doctor", bk="doctor"))
+    )
+    new = replace(
+        old,
+        references=(
+            ReferenceMapping(role="patient", bk="patient"),
+            ReferenceMapping(role="doctor", bk="'D' || (substr(doctor, 2)::int)"),
+        ),
+    )
+    people = {"his_patients": "P1 P2 P3", "his_doctors": "D1 D2 Dx"}
+    Clinic(warehouse, tmp_path, pipe(links=[old]), visits=link(status=True)).deliver(
+        DAY_1, **people, his_visits="1;P1;D1 2;P2;Dx 3;P2;D1 4;P3;D2"
+    )
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[new]), visits=link(status=True))
+    clinic.write(DAY_2, **people, his_visits="1;P1;D2 2;P2;Dx")
+    clinic.run(DAY_2, allow_key_change=True)
+    assert ended(clinic) == [("P1", "D1", "his"), ("P3", "D2", "his")]
+
+    clinic.deliver(DAY_3, **people, his_visits="1;P1;D2 2;P2;D1")
+    assert ended(clinic) == [("P1", "D1", "his"), ("P2", "Dx", "his"), ("P3", "D2", "his")]
