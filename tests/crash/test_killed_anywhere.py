@@ -1,0 +1,90 @@
+"""A task that is killed at any instant is done whole by its next attempt: the warehouse ends as if nothing had happened.
+
+Three nights are broken: the first load of an empty warehouse, a second night that changes, ends and rejects rows, and
+that second night cleared after it was loaded from a wrong delivery. Each disturbed night kills every one of its tasks
+once (SIGKILL), runs it again at once in a new process, and compares the whole warehouse after each.
+
+With PYELT_CRASH=all every instant of every stage has its turn; else the instants around COPY and commit, and of the
+others a sample, which another PYELT_CRASH_SEED (a number; the day by default) moves on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from crash.breaking import Ground, Undisturbed, ground
+from pyelt_provider.embedded.server import EmbeddedServer
+from pyelt_provider.planning.stages import StageKind
+
+ALL = os.environ.get("PYELT_CRASH") == "all"
+SEED = int(os.environ.get("PYELT_CRASH_SEED", date.today().toordinal()))
+SAMPLED_NIGHTS = 5
+
+
+@pytest.fixture(scope="module")
+def broken_ground(server: EmbeddedServer) -> Iterator[Ground]:
+    with ground(server) as made:
+        yield made
+
+
+def nights(undisturbed: Undisturbed) -> list[dict[str, int]]:
+    """Which instant each stage is killed at, night by night."""
+    if ALL:
+        return [
+            {e["stage"]: number for e in undisturbed.stages if number <= len(e["instants"])}
+            for number in range(1, undisturbed.most + 1)
+        ]
+    chosen = [_at(undisturbed, what) for what in ("just before the commit", "just after the commit", "after block 1")]
+    for night in range(SAMPLED_NIGHTS):
+        counts = {entry["stage"]: len(entry["instants"]) for entry in undisturbed.stages}
+        chosen.append({s: 1 + (SEED * 7 + night * count // SAMPLED_NIGHTS) % count for s, count in counts.items()})
+    return chosen
+
+
+def _at(undisturbed: Undisturbed, what: str) -> dict[str, int]:
+    return {
+        entry["stage"]: number
+        for entry in undisturbed.stages
+        for number, text in enumerate(entry["instants"], start=1)
+        if text.startswith(what)
+    }
+
+
+def told(results: list[dict[str, Any]]) -> tuple[int, str]:
+    kills = sum(len(result["kills"]) for result in results)
+    found = ["\n".join(result["found"]) for result in results if result["found"]]
+    return kills, "\n\n".join(found[:3]) + (f"\n{len(found)} nights differ; PYELT_CRASH_SEED={SEED}" if found else "")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["first load", "second night", "cleared"])
+def test_a_night_whose_tasks_are_all_killed_ends_like_an_undisturbed_one(broken_ground: Ground, number: int) -> None:
+    undisturbed = broken_ground.scenarios[number]
+    chosen = nights(undisturbed)
+
+    kills, differences = told(broken_ground.run([undisturbed.job(at) for at in chosen]))
+
+    print(f"{kills} kills in {len(chosen)} nights of {undisturbed.scenario.name}")
+    assert differences == ""
+    assert kills == sum(len(at) for at in chosen)
+
+
+def test_every_kind_of_stage_is_among_the_broken_ones(broken_ground: Ground) -> None:
+    kinds = {entry["stage"].rpartition(".")[2] for entry in broken_ground.scenarios[0].stages}
+
+    assert kinds == {kind.value for kind in StageKind}
+
+
+def test_the_instants_of_a_load_are_those_of_its_statements_its_copy_and_its_commit(broken_ground: Ground) -> None:
+    instants = broken_ground.scenarios[1].instants("his.sor.etl_sor")
+
+    assert len(instants) > 80
+    assert sum(text.startswith("after block 1 of COPY") for text in instants) == 2
+    assert [text for text in instants if "commit of" in text] == [
+        "just before the commit of warehouse",
+        "just after the commit of warehouse",
+    ]
