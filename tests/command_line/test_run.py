@@ -158,6 +158,41 @@ def test_rewind_takes_the_newest_run_back(
     ]
     assert main(["rewind", str(project), "--to", "1.00", "--yes"]) == 0
     assert "nothing to take back" in capsys.readouterr().out
+    rewinds = "select pipeline, pipe, to_runid::text, runs::text, rows from sys.rewinds"
+    assert warehouse.rows(rewinds) == [("ward", None, "1.00", "{1.01}", 9)]
+
+
+def test_a_dry_run_of_rewind_shows_the_rows_per_table_and_changes_nothing(
+    project: Path, warehouse: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(project), "--date", "2026-01-01"]) == 0
+    deliver(project.parent, "2026-01-02", "b1,west,2025-03-01,200\nb3,south,2025-04-01,190\n")
+    assert main(["run", str(project), "--date", "2026-01-02"]) == 0
+    vault = "select bk, ward, _active from dv.bed_hub join dv.bed_sat using (_id) order by 1, 3, 2"
+    before = warehouse.rows(vault)
+    capsys.readouterr()
+    assert main(["rewind", str(project), "--to", "1.00", "--pipe", "his", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "run 1.01, pipe his: 9 rows\n" in shown
+    assert "    sor_his.bed_hstage  4\n" in shown
+    assert "pipe his of ward would stand at run 1.00; nothing was changed (--dry-run)" in shown
+    assert warehouse.rows(vault) == before
+    assert warehouse.rows("select count(*) from sys.rewinds") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--to", "1.07"], "ward has no run 1.07; near it are 1.00"),
+        (["--to", "1.00", "--pipe", "hers"], "ward has no pipe hers; it has his"),
+    ],
+)
+def test_rewind_refuses_runs_and_pipes_that_do_not_exist(
+    project: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], what: str
+) -> None:
+    assert main(["run", str(project), "--date", "2026-01-01"]) == 0
+    assert main(["rewind", str(project), *arguments, "--yes"]) == 1
+    assert what in capsys.readouterr().err
 
 
 def test_log_files_are_written_per_run_pipe_and_kind_for_their_owner_only(project: Path) -> None:

@@ -20,11 +20,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "rewind",
         help="take back the runs after a run id",
         description="Take back everything that runs of this pipeline with a greater run id loaded: their rows go, rows that "
-        "they closed are open again. Newest first, one transaction per pipe and run. Datamarts are rebuilt by the next run.",
+        "they closed are open again. One transaction, in which nothing else loads these pipes. Datamarts are rebuilt by the "
+        "next run.",
         epilog="example: pyelt rewind configs/clinic --to 12.00 --yes",
     )
     add_project(parser)
-    parser.add_argument("--to", required=True, metavar="RUNID", help="the last run that stays, such as 12.00")
+    parser.add_argument(
+        "--to", required=True, metavar="RUNID", help="the last run that stays, such as 12.00; 0 for none"
+    )
+    parser.add_argument("--pipe", help="only this pipe; without it, all pipes of the pipeline")
+    parser.add_argument("--dry-run", action="store_true", help="do it, print the rows per table, and undo it")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.set_defaults(run=run)
 
@@ -36,17 +41,28 @@ def run(arguments: argparse.Namespace) -> int:
         to = Decimal(arguments.to)
     except InvalidOperation:
         raise PyeltError(f"--to {arguments.to!r} is not a run id; write it as 12.00 (sys.runs lists them)") from None
-    if not arguments.yes and not _confirmed(to):
+    if not arguments.yes and not arguments.dry_run and not _confirmed(to):
         raise PyeltError("nothing was taken back; answer yes, or give --yes where nobody can answer")
-    count = 0
-    for taken in rewind(pipeline, to, LocalEnvironment(), now=utc_now(), log=logging.getLogger("pyelt.rewind")):
-        count += 1
-        print(f"run {taken.run}, pipe {taken.pipe}: {taken.rows} rows taken back", flush=True)
-    print(
-        f"{pipeline.name} stands at run {to}"
-        if count
-        else f"no run of {pipeline.name} is later than {to}: nothing to take back"
+    taken = rewind(
+        pipeline,
+        to,
+        LocalEnvironment(),
+        now=utc_now(),
+        log=logging.getLogger("pyelt.rewind"),
+        pipe=arguments.pipe,
+        dry_run=arguments.dry_run,
     )
+    for back in taken:
+        print(f"run {back.run}, pipe {back.pipe}: {back.rows:,} rows")
+        for table, rows in back.tables:
+            print(f"    {table}  {rows:,}")
+    what = f"pipe {arguments.pipe} of {pipeline.name}" if arguments.pipe else pipeline.name
+    if not taken:
+        print(f"no run of {what} is later than {to}: nothing to take back")
+    elif arguments.dry_run:
+        print(f"{what} would stand at run {to}; nothing was changed (--dry-run)")
+    else:
+        print(f"{what} stands at run {to}")
     return 0
 
 

@@ -1,97 +1,190 @@
-"""Takes back whole runs of a pipeline, the newest first, so that an older run can be loaded (again)."""
+"""Takes back whole runs of a pipeline, so that an older run can be loaded (again)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg2
+
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.execution.interpreter import Interpreter
 from pyelt_provider.execution.log_files import LogFiles
-from pyelt_provider.execution.outcome import StepRecord
 from pyelt_provider.execution.run_log import RunLog
 from pyelt_provider.execution.runner import Log
 from pyelt_provider.execution.warehouse import session
-from pyelt_provider.identifiers import quote
+from pyelt_provider.identifiers import TableName, quote
+from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.plan import pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
-from pyelt_provider.statements.runs.locking import LOADING, lock_stage
+from pyelt_provider.statements.runs.locking import LOADING, lock_pipes
 from pyelt_provider.statements.runs.taking_back import take_back
+from pyelt_provider.statements.step import Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """What was taken back of one pipe in one run."""
+    """What was taken back of one pipe in one run: rows per table, those that went and those that are as before."""
 
     run: Decimal
     pipe: str
-    steps: tuple[StepRecord, ...]
+    tables: tuple[tuple[TableName, int], ...]
 
     @property
     def rows(self) -> int:
-        return sum(step.rows or 0 for step in self.steps if step.count is not None)
+        return sum(rows for _, rows in self.tables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """A run that loaded a pipe, and the pipe's loading stages."""
+
+    run: Run
+    stages: tuple[Stage, ...]
 
 
 def rewind(
-    pipeline: Pipeline, to: Decimal, environment: Environment, *, now: datetime, log: Log
-) -> Iterator[TakenBack]:
-    """Take back every load of the pipeline's pipes by runs with a greater id than `to`; one transaction per pipe and run.
+    pipeline: Pipeline,
+    to: Decimal,
+    environment: Environment,
+    *,
+    now: datetime,
+    log: Log,
+    pipe: str | None = None,
+    dry_run: bool = False,
+) -> tuple[TakenBack, ...]:
+    """Take back every load of the pipeline's pipes (or of one) by runs with a greater id than `to`, the newest first.
 
-    Killed in between, it has taken back the newest runs whole and left the older ones whole. Raises PyeltError when a
-    pipe was loaded that the project no longer has, because then nobody knows its tables.
+    One transaction, in which no pipe of them is loaded: killed at any point it has done nothing. Recorded in
+    `sys.rewinds`. With `dry_run` the same is done and rolled back, so that its numbers are what would happen. Raises
+    PyeltError when there is no run `to`, no such pipe, or when a pipe was loaded that the project no longer has, because
+    then nobody knows its tables.
     """
-    s = quote(pipeline.sys_schema)
-    known = {pipe.name: pipe for pipe in pipeline.pipes}
     name = f"pyelt:rewind:{pipeline.name}"
     with session(pipeline, environment, f"{name}:log", autocommit=True) as bookkeeping:
         RunLog(bookkeeping, pipeline.sys_schema).ensure_tables()  # an older version may have made the runs
     with session(pipeline, environment, name) as connection:
-        loads = _rows(
-            connection,
-            f"""select stages.runid, stages.pipe, runs.dag_id, runs.dag_run_id, runs.interval_start, runs.interval_end
-                from {s}.stages join {s}.runs using (runid)
-                where runs.pipeline = %s and stages.runid > %s and stages.kind = any(%s) and stages.state <> 'to do'
-                group by 1, 2, 3, 4, 5, 6 order by max(stages.load_order) desc""",
-            (pipeline.name, to, [kind.value for kind in LOADING]),
+        _refuse_unknown(connection, pipeline, to, pipe)
+        pipes = [known for known in pipeline.pipes if pipe in (None, known.name)]
+        stages = {known.name: _loading_stages(pipeline, known) for known in pipes}
+        everything = [stage for own in stages.values() for stage in own]
+        _keep_loads_out(connection, everything)
+        taken = tuple(
+            _take_back(connection, load, environment, log)
+            for load in _loads(connection, pipeline, to, pipe, stages, now)
         )
-        connection.rollback()
-        if missing := sorted({str(row[1]) for row in loads} - set(known)):
-            raise PyeltError(
-                f"runs after {to} loaded pipe {', '.join(missing)}, which the project {pipeline.name} no longer has; "
-                "put its config back, rewind, and remove it then"
-            )
-        for number, pipe_name, dag_id, dag_run_id, start, end in loads:
-            stages = [stage for stage in pipe_stages(pipeline, known[pipe_name]) if stage.kind in LOADING]
-            run = Run(
+        if dry_run:
+            connection.rollback()
+        else:
+            if taken:
+                _record(connection, pipeline, to, pipe, taken, now)
+            connection.commit()
+        return taken
+
+
+def _refuse_unknown(connection: Any, pipeline: Pipeline, to: Decimal, pipe: str | None) -> None:
+    names = [known.name for known in pipeline.pipes]
+    if pipe is not None and pipe not in names:
+        raise PyeltError(f"{pipeline.name} has no pipe {pipe}; it has {', '.join(names)}")
+    runs = _rows(
+        connection,
+        f"select runid from {quote(pipeline.sys_schema)}.runs where pipeline = %s order by abs(runid - %s), runid limit 3",
+        (pipeline.name, to),
+    )
+    if to and runs and Decimal(str(runs[0][0])) != to:
+        near = ", ".join(str(row[0]) for row in sorted(runs))
+        raise PyeltError(
+            f"{pipeline.name} has no run {to}; near it are {near}. 0 takes back everything that was loaded"
+        )
+
+
+def _loading_stages(pipeline: Pipeline, pipe: Pipe) -> tuple[Stage, ...]:
+    return tuple(stage for stage in pipe_stages(pipeline, pipe) if stage.kind in LOADING)
+
+
+def _loads(
+    connection: Any,
+    pipeline: Pipeline,
+    to: Decimal,
+    pipe: str | None,
+    stages: Mapping[str, tuple[Stage, ...]],
+    now: datetime,
+) -> list[_Load]:
+    s = quote(pipeline.sys_schema)
+    found = _rows(
+        connection,
+        f"""select stages.runid, stages.pipe, runs.dag_id, runs.dag_run_id, runs.interval_start, runs.interval_end
+            from {s}.stages join {s}.runs using (runid)
+            where runs.pipeline = %(pipeline)s and stages.runid > %(to)s and stages.kind = any(%(kinds)s)
+                and stages.state <> 'to do' and stages.pipe = coalesce(%(pipe)s, stages.pipe)
+            group by 1, 2, 3, 4, 5, 6 order by max(stages.load_order) desc""",
+        {"pipeline": pipeline.name, "to": to, "kinds": [kind.value for kind in LOADING], "pipe": pipe},
+    )
+    if missing := sorted({str(row[1]) for row in found} - set(stages)):
+        raise PyeltError(
+            f"runs after {to} loaded pipe {', '.join(missing)}, which the project {pipeline.name} no longer has; "
+            "put its config back, rewind, and remove it then"
+        )
+    return [
+        _Load(
+            run=Run(
                 number=Decimal(str(number)),
                 dag_id=dag_id,
                 dag_run_id=dag_run_id,
                 interval_start=start,
                 interval_end=end,
                 load_time=now,
-            )
-            yield _take_back_pipe(connection, stages, run, environment, log)
+            ),
+            stages=stages[pipe_name],
+        )
+        for number, pipe_name, dag_id, dag_run_id, start, end in found
+    ]
 
 
-def _take_back_pipe(connection: Any, stages: list[Stage], run: Run, environment: Environment, log: Log) -> TakenBack:
-    first = next(stage for stage in stages if stage.kind is StageKind.ETL_SOR)
-    interpreter = Interpreter(
-        connection, first, run, environment, lambda what: None, LogFiles(first, run, environment), log
-    )
-    for stage in stages:
-        interpreter.walk(lock_stage(stage, run, exclusive=True))
-    interpreter.walk(take_back(first, run))
-    connection.commit()
-    return TakenBack(run=run.number, pipe=first.pipe_name, steps=tuple(interpreter.records))
+def _take_back(connection: Any, load: _Load, environment: Environment, log: Log) -> TakenBack:
+    first = next(stage for stage in load.stages if stage.kind is StageKind.ETL_SOR)
+    files = LogFiles(first, load.run, environment)
+    interpreter = Interpreter(connection, first, load.run, environment, lambda what: None, files, log)
+    interpreter.walk(take_back(first, load.run))
+    rows: Counter[TableName] = Counter()
+    for step in interpreter.records:
+        if step.table is not None and step.count is not None and step.rows:
+            rows[step.table] += step.rows
+    return TakenBack(run=load.run.number, pipe=first.pipe_name, tables=tuple(sorted(rows.items())))
 
 
-def _rows(connection: Any, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+def _record(
+    connection: Any, pipeline: Pipeline, to: Decimal, pipe: str | None, taken: Sequence[TakenBack], now: datetime
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""insert into {quote(pipeline.sys_schema)}.rewinds (date, pipeline, pipe, to_runid, runs, rows, by)
+                values (%s, %s, %s, %s, %s, %s, session_user)""",
+            (now, pipeline.name, pipe, to, sorted({back.run for back in taken}), sum(back.rows for back in taken)),
+        )
+
+
+def _keep_loads_out(connection: Any, stages: Sequence[Stage]) -> None:
+    with connection.cursor() as cursor:
+        try:
+            for step in lock_pipes(stages):
+                assert isinstance(step, Statement)
+                cursor.execute(step.sql, dict(step.parameters))
+        except psycopg2.errors.LockNotAvailable:
+            raise PyeltError(
+                "nothing was taken back: another stage loads these pipes or their tables just now; let it end, or stop it, "
+                "and start again"
+            ) from None
+
+
+def _rows(connection: Any, sql: str, parameters: object) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())

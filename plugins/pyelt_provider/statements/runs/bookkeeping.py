@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import quote
 
-SYS_VERSION = 2
+SYS_VERSION = 3
 
 
 def create_bookkeeping(sys_schema: str) -> str:
@@ -127,6 +127,11 @@ create index if not exists waiting_references_resolved
 -- Extra SQL runs once per text.
 create table if not exists {s}.extra_sql (
     digest text primary key, pipe text not null, name text not null, runid numeric not null, date timestamp not null);
+
+-- What `pyelt rewind` took back: every run after to_runid, of one pipe or (null) of all pipes of the pipeline.
+create table if not exists {s}.rewinds (
+    id bigint generated always as identity primary key, date timestamp not null, pipeline text not null, pipe text,
+    to_runid numeric not null, runs numeric[] not null, rows bigint not null, by text not null);
 
 -- Mails that went out: once per run, kind and outcome.
 create table if not exists {s}.mails (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, TargetKind
@@ -25,15 +27,8 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
         return
     if stage.kind not in LOADING:
         return
-    yield Statement(
-        label="wait for the pipe's other stages",
-        sql="select pg_advisory_xact_lock(hashtextextended('pyelt pipe ' || %(pipe)s, 0))",
-        parameters={"pipe": stage.pipe_name},
-    )
-    shared = [target.table for target in stage.writes if target.kind in _SHARED_KINDS]
-    if stage.kind in (StageKind.ETL_HUBS, StageKind.ETL_LINKS):
-        hubs = {hub.table for hub in stage.pipeline.hubs.values()}
-        shared += [table for table in stage.reads if table in hubs]
+    yield _take_pipe(stage.pipe_name)
+    shared = _shared(stage)
     if not shared:
         return
     targets = [target.table for target in stage.writes if target.kind in _FIRST_LOADED]
@@ -47,7 +42,31 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
         assumed=((False,),),
     )
     exclusive = exclusive or bool(empty.value)
-    yield from _take(sorted(set(shared)), exclusive=exclusive)
+    yield from _take(shared, exclusive=exclusive)
+
+
+def lock_pipes(stages: Sequence[Stage]) -> Program:
+    """Keep every load of these stages' pipes, and of the tables that they share with others, out until the end."""
+    for pipe in sorted({stage.pipe_name for stage in stages}):
+        yield _take_pipe(pipe)
+    yield from _take([table for stage in stages for table in _shared(stage)], exclusive=True)
+
+
+def _take_pipe(pipe: str) -> Statement:
+    return Statement(
+        label="wait for the pipe's other stages",
+        sql="select pg_advisory_xact_lock(hashtextextended('pyelt pipe ' || %(pipe)s, 0))",
+        parameters={"pipe": pipe},
+    )
+
+
+def _shared(stage: Stage) -> list[TableName]:
+    """Return the tables that other pipes may write, or write to, as well: those that it writes and the hubs that it reads."""
+    shared = [target.table for target in stage.writes if target.kind in _SHARED_KINDS]
+    if stage.kind in (StageKind.ETL_HUBS, StageKind.ETL_LINKS):
+        hubs = {hub.table for hub in stage.pipeline.hubs.values()}
+        shared += [table for table in stage.reads if table in hubs]
+    return shared
 
 
 def _take(tables: list[TableName], *, exclusive: bool) -> Program:
