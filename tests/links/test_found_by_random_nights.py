@@ -134,3 +134,19 @@ def test_a_row_whose_keys_cannot_be_evaluated_any_more_ends_no_link_that_may_be_
 
     clinic.deliver(DAY_3, **people, his_visits="1;P1;D2 2;P2;D1")
     assert ended(clinic) == [("P1", "D1", "his"), ("P2", "Dx", "his"), ("P3", "D2", "his")]
+
+
+def test_a_link_that_one_pipe_loses_is_active_as_long_as_the_pipe_that_brought_it_gives_it(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    his, lab = pipe(links=[visit()]), pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, his, lab, visits=link(status=True))
+    shown = "select patient_bk, doctor_bk, status from dv.visit_view"
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;D1")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1", lab_visits="1;P1;D1")
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="1;P1;D1")
+    assert ended(clinic) == [("P1", "D1", "lab")]
+    assert clinic.rows(shown) == [("P1", "D1", "active")]
+
+    clinic.deliver(DAY_4, **PEOPLE)
+    assert clinic.rows(shown) == [("P1", "D1", "ended")]

@@ -14,7 +14,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -174,7 +175,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,
@@ -334,7 +336,8 @@ found as (
     join pg_class c on c.relnamespace = n.oid and c.relname = w.tablename)
 select f.relkind::text, f.schemaname, f.tablename,
     (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                                        a.atthasdef or a.attidentity <> '') order by a.attnum)
+                                        a.atthasdef or a.attidentity <> '', col_description(f.oid, a.attnum))
+                      order by a.attnum)
      from pg_attribute a where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped),
     (select jsonb_agg(jsonb_build_array(
                 i.relname,

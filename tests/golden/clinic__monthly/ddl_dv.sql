@@ -1318,7 +1318,7 @@ select
     s1."material" as "default_material",
     s1."priority" as "default_priority",
     s1."status" as "default_status",
-    coalesce(s2.record_status, 'active') as "record_status"
+    case when s2.record_status = 'deleted' and (s2_own._id is not null or h._source_system is null) then 'deleted' else 'active' end as "record_status"
 from "dv"."lab_order_hub" h
 left join "dv"."lab_order_sat" s1 on s1._id = h._id and s1._active and s1._valid
     and not exists (
@@ -1331,11 +1331,13 @@ left join "dv"."lab_order_sat_record_status" s2 on s2._id = h._id and s2._active
         select from "dv"."lab_order_sat_record_status" s2_o
         where s2_o._id = s2._id and s2_o._active and s2_o._valid
           and s2_o.ctid <> s2.ctid
-          and (-s2_o._runid, s2_o._source_system) < (-s2._runid, s2._source_system))
+          and ((s2_o.record_status <> 'active')::int, -s2_o._runid, s2_o._source_system) < ((s2.record_status <> 'active')::int, -s2._runid, s2._source_system))
+left join "dv"."lab_order_sat_record_status" s2_own on s2_own._id = h._id and s2_own._active and s2_own._valid
+    and s2_own._source_system = h._source_system
 where h._valid;
 
 -- describe view: dv.lab_order_view
-comment on view "dv"."lab_order_view" is 'A request to the laboratory [pyelt:03a3deb4ff717b23 of clinic]';
+comment on view "dv"."lab_order_view" is 'A request to the laboratory [pyelt:1607c272334cf2e0 of clinic]';
 
 -- create view: dv.analyte_view
 create or replace view "dv"."analyte_view" as
@@ -1372,7 +1374,7 @@ select
     s1."invoice_date" as "default_invoice_date",
     s1."amount" as "default_amount",
     s1."status" as "default_status",
-    coalesce(s2.record_status, 'active') as "record_status"
+    case when s2.record_status = 'deleted' and (s2_own._id is not null or h._source_system is null) then 'deleted' else 'active' end as "record_status"
 from "dv"."invoice_hub" h
 left join "dv"."invoice_sat" s1 on s1._id = h._id and s1._active and s1._valid
     and not exists (
@@ -1385,11 +1387,13 @@ left join "dv"."invoice_sat_record_status" s2 on s2._id = h._id and s2._active a
         select from "dv"."invoice_sat_record_status" s2_o
         where s2_o._id = s2._id and s2_o._active and s2_o._valid
           and s2_o.ctid <> s2.ctid
-          and (-s2_o._runid, s2_o._source_system) < (-s2._runid, s2._source_system))
+          and ((s2_o.record_status <> 'active')::int, -s2_o._runid, s2_o._source_system) < ((s2.record_status <> 'active')::int, -s2._runid, s2._source_system))
+left join "dv"."invoice_sat_record_status" s2_own on s2_own._id = h._id and s2_own._active and s2_own._valid
+    and s2_own._source_system = h._source_system
 where h._valid;
 
 -- describe view: dv.invoice_view
-comment on view "dv"."invoice_view" is 'An invoice to a patient''s insurer [pyelt:3f3ec75ba1acf23f of clinic]';
+comment on view "dv"."invoice_view" is 'An invoice to a patient''s insurer [pyelt:d008646e72956083 of clinic]';
 
 -- create view: dv.patient_care_track_view
 create or replace view "dv"."patient_care_track_view" as
@@ -1431,7 +1435,7 @@ select
     r1.bk as "care_track_bk",
     h."fk_practitioner_hub" as "fk_practitioner_hub",
     r2.bk as "practitioner_bk",
-    coalesce(z.record_status, 'active') as "status"
+    case when z.record_status = 'ended' and (z_own._id is not null or h._source_system is null) then 'ended' else 'active' end as "status"
 from "dv"."care_track_practitioner_link" h
 join "dv"."care_track_hub" r1 on r1._id = h."fk_care_track_hub" and r1._valid
 join "dv"."practitioner_hub" r2 on r2._id = h."fk_practitioner_hub" and r2._valid
@@ -1440,11 +1444,13 @@ left join "dv"."care_track_practitioner_sat_status" z on z._id = h._id and z._ac
         select from "dv"."care_track_practitioner_sat_status" z_o
         where z_o._id = z._id and z_o._active and z_o._valid
           and z_o.ctid <> z.ctid
-          and (-z_o._runid, z_o._source_system) < (-z._runid, z._source_system))
+          and ((z_o.record_status <> 'active')::int, -z_o._runid, z_o._source_system) < ((z.record_status <> 'active')::int, -z._runid, z._source_system))
+left join "dv"."care_track_practitioner_sat_status" z_own on z_own._id = h._id and z_own._active and z_own._valid
+    and z_own._source_system = h._source_system
 where h._valid;
 
 -- describe view: dv.care_track_practitioner_view
-comment on view "dv"."care_track_practitioner_view" is 'Who is responsible for a care track now; a track has one practitioner at a time [pyelt:545fe959a893138e of clinic]';
+comment on view "dv"."care_track_practitioner_view" is 'Who is responsible for a care track now; a track has one practitioner at a time [pyelt:eb2a90d104ed87ef of clinic]';
 
 -- create view: dv.care_track_clinic_view
 create or replace view "dv"."care_track_clinic_view" as
@@ -1538,7 +1544,7 @@ select
     r1.bk as "lab_order_bk",
     h."fk_analyte_hub" as "fk_analyte_hub",
     r2.bk as "analyte_bk",
-    coalesce(z.record_status, 'active') as "status",
+    case when z.record_status = 'ended' and (z_own._id is not null or h._source_system is null) then 'ended' else 'active' end as "status",
     s1."value" as "default_value",
     s1."reported_at" as "default_reported_at"
 from "dv"."lab_result_link" h
@@ -1549,7 +1555,9 @@ left join "dv"."lab_result_sat_status" z on z._id = h._id and z._active and z._v
         select from "dv"."lab_result_sat_status" z_o
         where z_o._id = z._id and z_o._active and z_o._valid
           and z_o.ctid <> z.ctid
-          and (-z_o._runid, z_o._source_system) < (-z._runid, z._source_system))
+          and ((z_o.record_status <> 'active')::int, -z_o._runid, z_o._source_system) < ((z.record_status <> 'active')::int, -z._runid, z._source_system))
+left join "dv"."lab_result_sat_status" z_own on z_own._id = h._id and z_own._active and z_own._valid
+    and z_own._source_system = h._source_system
 left join "dv"."lab_result_sat" s1 on s1._id = h._id and s1._active and s1._valid
     and not exists (
         select from "dv"."lab_result_sat" s1_o
@@ -1559,7 +1567,7 @@ left join "dv"."lab_result_sat" s1 on s1._id = h._id and s1._active and s1._vali
 where h._valid;
 
 -- describe view: dv.lab_result_view
-comment on view "dv"."lab_result_view" is 'What was measured; a result that the laboratory withdraws ends [pyelt:5e1495d819426da1 of clinic]';
+comment on view "dv"."lab_result_view" is 'What was measured; a result that the laboratory withdraws ends [pyelt:c943957de1c47db8 of clinic]';
 
 -- create view: dv.invoice_patient_view
 create or replace view "dv"."invoice_patient_view" as

@@ -61,8 +61,8 @@ def link_view(link: Link, pipeline: Pipeline) -> ViewSpec:
         reads.append(hub.table)
     status: tuple[tuple[str, str], ...] = ()
     if link.status:
-        status = (("status", "coalesce(z.record_status, 'active')"),)
-        joins += _one_row(link.status_table, "z", (), None)
+        status = (("status", _status("z", "ended", ())),)
+        joins += _status_row(link.status_table, "z", ())
         reads.append(link.status_table)
     return ViewSpec(
         table=link.view,
@@ -86,15 +86,18 @@ class _Sides:
             types: tuple[str | None, ...] = satellite.types if satellite.kind is SatelliteKind.HYBRID else (None,)
             for place, type_name in enumerate(types, 1):
                 alias = f"s{number}" if type_name is None else f"s{number}_{place}"
-                self.joins += _one_row(satellite.table, alias, sources, type_name)
+                if satellite.kind is SatelliteKind.RECORD_STATUS:
+                    self.joins += _status_row(satellite.table, alias, sources)
+                else:
+                    self.joins += _one_row(satellite.table, alias, sources, type_name)
                 for column in shown:
                     if column.satellite is satellite and column.type == type_name:
-                        self._add(column, alias, pipeline)
+                        self._add(column, alias, sources, pipeline)
 
-    def _add(self, shown: ViewColumn, alias: str, pipeline: Pipeline) -> None:
+    def _add(self, shown: ViewColumn, alias: str, sources: tuple[str, ...], pipeline: Pipeline) -> None:
         column = shown.column
         if column is None:
-            self.columns.append((shown.name, f"coalesce({alias}.record_status, 'active')"))
+            self.columns.append((shown.name, _status(alias, "deleted", sources)))
         elif not shown.describes or column.codes is None:
             self.columns.append((shown.name, f"{alias}.{quote(column.name)}"))
         else:
@@ -106,7 +109,25 @@ class _Sides:
                 self.reads.append(valueset.table)
 
 
-def _one_row(table: TableName, alias: str, sources: tuple[str, ...], type_name: str | None) -> str:
+def _status_row(table: TableName, alias: str, sources: tuple[str, ...]) -> str:
+    """The status row that is shown, and beside it that of the source which brought the key, where the sources are equal."""
+    if sources:
+        return _one_row(table, alias, sources, None)
+    own = f"{alias}_own"
+    return f"""{_one_row(table, alias, (), None, first="({alias}.record_status <> 'active')::int")}
+left join {table.sql} {own} on {own}._id = h._id and {own}._active and {own}._valid
+    and {own}._source_system = h._source_system"""
+
+
+def _status(alias: str, gone: str, sources: tuple[str, ...]) -> str:
+    """Gone only where no source has the key any more: one that never lost it has no row, the one that brought it too."""
+    if sources:
+        return f"coalesce({alias}.record_status, 'active')"
+    brought = f"({alias}_own._id is not null or h._source_system is null)"
+    return f"case when {alias}.record_status = '{gone}' and {brought} then '{gone}' else 'active' end"
+
+
+def _one_row(table: TableName, alias: str, sources: tuple[str, ...], type_name: str | None, *, first: str = "") -> str:
     """The active valid row of a key: no other row of it is better. An anti join serves one key and all keys well.
 
     The ctid only says, cheaply, that a row is not compared with itself.
@@ -120,12 +141,13 @@ left join {table.sql} {alias} on {alias}._id = h._id and {alias}._active and {al
         select from {table.sql} {other}
         where {other}._id = {alias}._id and {other}._active and {other}._valid{same_type}
           and {other}.ctid <> {alias}.ctid
-          and {_rank(other, sources)} < {_rank(alias, sources)})"""
+          and {_rank(other, sources, first)} < {_rank(alias, sources, first)})"""
 
 
-def _rank(alias: str, sources: tuple[str, ...]) -> str:
-    """The smallest is shown: by order of sources (those not named come last), then the latest run, then by name."""
-    place = ""
+def _rank(alias: str, sources: tuple[str, ...], first: str) -> str:
+    """The smallest is shown: by `first`, by order of sources (those not named come last), then the latest run, then by
+    name."""
+    place = f"{first.format(alias=alias)}, " if first else ""
     if sources:
         names = ", ".join(text_literal(source) for source in sources)
         place = f"coalesce(array_position(array[{names}], {alias}._source_system::text), {len(sources) + 1}), "
