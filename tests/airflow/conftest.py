@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import shutil
 import tempfile
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from airflow_town import Town
+from databases import Database
 from postbox import Postbox, postbox_server
 
+_numbers = itertools.count(1)
 HOME = Path(tempfile.mkdtemp(prefix="pyelt-airflow-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 (HOME / "dags").mkdir()
@@ -47,3 +51,11 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
     with postbox_server() as (box, url):
         monkeypatch.setenv("AIRFLOW_CONN_MAIL", url)
         yield box
+
+
+@pytest.fixture
+def town(airflow_home: Path, warehouse: Database) -> Iterator[Town]:
+    """A project of its own name in this Airflow, and an empty warehouse."""
+    town = Town(f"town_{next(_numbers)}", airflow_home, warehouse)
+    yield town
+    (airflow_home / "dags" / f"{town.name}.py").unlink(missing_ok=True)

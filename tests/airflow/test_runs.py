@@ -2,83 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import BundleDagBag
 
-from databases import Database
+from airflow_town import WAITING, Town
 from postbox import Postbox
-from town_files import deliver, write_town
-
-_numbers = itertools.count(1)
-
-DAG_FILE = """\
-from pyelt_provider.orchestration.factory import build_dags  # Airflow looks for this word
-globals().update(build_dags("{project}"))
-"""
-
-
-@dataclass
-class Town:
-    """A project in the dags folder of the test's Airflow, and its warehouse."""
-
-    name: str
-    home: Path
-    warehouse: Database
-    runs: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def configs(self) -> Path:
-        return self.home / "configs"
-
-    def write(self, settings: str = "", *, south_active: bool = True) -> Path:
-        folder = write_town(self.configs, self.warehouse.url, settings, south_active=south_active, name=self.name)
-        (self.home / "dags" / f"{self.name}.py").write_text(DAG_FILE.format(project=self.name))
-        return folder
-
-    def change(self, file: str, old: str, new: str) -> None:
-        path = self.configs / self.name / file
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def deliver(self, pipe: str, day: str, *rows: str) -> None:
-        deliver(self.configs, f"{self.name}/{pipe}", day, *rows)
-
-    def run(self, day: str, **conf: Any) -> tuple[str, dict[str, str]]:
-        """Run the DAG for a day; returns the state of the run and the states of its tasks."""
-        dags = self.home / "dags"
-        bag = BundleDagBag(dag_folder=dags, bundle_path=dags, bundle_name="dags-folder")
-        assert bag.import_errors == {}
-        moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        run = bag.dags[self.name].test(logical_date=moment, run_after=moment, run_conf=conf or None)
-        self.runs[day] = run
-        return str(run.state), {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
-
-    def metadata(self, query: str, *parameters: Any) -> list[Any]:
-        with closing(sqlite3.connect(self.home / "airflow.db")) as database:
-            return database.execute(query, parameters).fetchall()
-
-
-@pytest.fixture
-def town(airflow_home: Path, warehouse: Database) -> Iterator[Town]:
-    town = Town(f"town_{next(_numbers)}", airflow_home, warehouse)
-    yield town
-    (airflow_home / "dags" / f"{town.name}.py").unlink(missing_ok=True)
 
 
 def of_pipe(states: dict[str, str], pipe: str) -> set[str]:
@@ -294,11 +231,6 @@ def test_a_task_that_takes_too_long_is_ended_with_what_it_does_in_the_warehouse(
     assert town.warehouse.rows(
         "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()"
     ) == [(0,)]
-
-
-WAITING = """
-select distinct ti.task_id from task_reschedule join task_instance as ti on ti.id = task_reschedule.ti_id
-where ti.dag_id = ?"""
 
 
 def test_a_late_delivery_is_waited_for_without_a_worker(town: Town) -> None:

@@ -31,6 +31,8 @@ def as_text(value: Any) -> str:
             return "true" if value else "false"
         case datetime.datetime():
             return value.isoformat(sep=" ")
+        case datetime.timedelta():
+            return _hours(value)
         case Decimal():
             return format(value, "f") if value.is_finite() else str(value)
         case bytes() | bytearray() | memoryview():
@@ -39,6 +41,15 @@ def as_text(value: Any) -> str:
             return as_text(value.read())
         case _:
             return str(value)
+
+
+def _hours(span: datetime.timedelta) -> str:
+    """Return a span as hours, minutes and seconds, as MySQL writes a TIME: 13:00:01, 30:00:00, -00:00:00.5."""
+    past = span < datetime.timedelta(0)
+    seconds, rest = divmod(abs(span), datetime.timedelta(seconds=1))
+    fraction = f".{rest.microseconds:06d}".rstrip("0") if rest else ""
+    minutes, seconds = divmod(seconds, 60)
+    return f"{'-' if past else ''}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{fraction}"
 
 
 def copy_lines(rows: Iterable[Sequence[Any]]) -> bytes:
