@@ -15,8 +15,9 @@ PATIENCE_SECONDS = 240
 
 
 def wait_until_all_ended(demo: DemoStack) -> None:
-    """Wait until no run of the DAG `clinic` has anything left to do."""
+    """Wait until no run of the DAG `clinic` has anything left to do; all of them must have gone well."""
     _wait(demo, lambda: all(run.ended for run in demo.api.runs("clinic")))
+    assert {run.run_id: run.state for run in demo.api.runs("clinic") if run.state != "success"} == {}
 
 
 def wait_until_done_again(demo: DemoStack, run: str, before: dict[str, int]) -> None:

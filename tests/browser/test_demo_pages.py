@@ -144,7 +144,7 @@ def test_a_backfill_loads_nights_that_were_taken_back_in_their_order(
 
     airflow(
         "backfill", "create", "--dag-id", "clinic", "--from-date", "2026-02-02", "--to-date", "2026-02-04",
-        "--reprocess-behavior", "completed", "--max-active-runs", "2",
+        "--reprocess-behavior", "completed", "--max-active-runs", "1",
     )  # fmt: skip
     wait_until_all_ended(demo)
 
