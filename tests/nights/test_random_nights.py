@@ -17,7 +17,7 @@ from nights.comparison import check
 from nights.story import random_story
 from pyelt_provider.embedded.server import EmbeddedServer
 
-STORIES = int(os.environ.get("PYELT_STORIES", "2"))
+STORIES = int(os.environ.get("PYELT_STORIES", "1"))
 
 
 @settings(
