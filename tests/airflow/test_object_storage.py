@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def test_a_csv_file_is_streamed_from_the_store_and_its_header_gives_the_columns(
     assert loader.rows("select doctor, patient from sor_north.visit_hstage where id = '8' and _active") == [
         ("p8", "d1")
     ]
+
+
+def test_with_a_folder_for_transfers_a_file_of_the_store_is_loaded_from_there(
+    warehouse: Database, tmp_path: Path, store: fsspec.AbstractFileSystem
+) -> None:
+    loader = loader_of(warehouse, tmp_path)
+    loader.pipeline = replace(loader.pipeline, transfer_path=str(tmp_path / "transfer"))
+    store.pipe("/town/deliveries/north/2026-01-01/visits.csv", b"id,patient,patient_name,doctor\n1,p1,Ann,d1\n")
+    loader.run(date(2026, 1, 1))
+    assert loader.rows("select patient from sor_north.visit_hstage") == [("p1",)]
+    assert list((tmp_path / "transfer").iterdir()) == []
 
 
 def test_a_file_that_is_not_in_the_store_yet_is_missing_with_its_patience_and_loaded_when_it_is_there(

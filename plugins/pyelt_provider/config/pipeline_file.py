@@ -119,7 +119,9 @@ class PipelineFile(Keys):
         environment=True,
     )
     datatransfer_path: Text | None = described(
-        "Folder of the worker for temporary files; without it, the system's.",
+        "Folder of the worker into which deliveries from object storage, and from databases other than PostgreSQL, are "
+        "brought whole before the warehouse gets a row of them; nobody else can open such a file, and it goes when it "
+        "was loaded. Without it, they are streamed.",
         None,
         pyelt="datatransfer_path",
         example="transfer",

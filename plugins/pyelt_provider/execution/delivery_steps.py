@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, assert_never
+from typing import Any, BinaryIO, assert_never
 
 import psycopg2
 
@@ -33,6 +33,7 @@ from pyelt_provider.sources.postgres import (
     source_session,
 )
 from pyelt_provider.sources.refusal import refused, unreadable
+from pyelt_provider.sources.transfer import from_store, transferred
 from pyelt_provider.statements.step import CopyDelivery, HashComparison, IdentifyFile, ReadColumns, Result
 
 DEBUG_ROWS = 100
@@ -99,7 +100,7 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
             where = _where(stage, staging, path)
             with closing(open_delivery(stage, path, environment)) as file:
                 _same_header(csv_columns(file, source, where), step, where)
-            with closing(open_delivery(stage, path, environment)) as file:
+            with closing(_opened(stage, path, environment, where)) as file:
                 old_server = connection.server_version < 180000
                 digesting = Digesting(file)
                 stream = csv_stream(digesting, source, where, row_limit=limit, watch_for_end=old_server)
@@ -107,7 +108,7 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
         case FixedWidthFile() as source:
             path = delivery_path(stage, staging, source.path, environment, run)
             where = _where(stage, staging, path)
-            with closing(open_delivery(stage, path, environment)) as file:
+            with closing(_opened(stage, path, environment, where)) as file:
                 digesting = Digesting(file)
                 blocks = Blocks(fixed_width_blocks(digesting, source, where, limit))
                 return _file_read(_copy(connection, step, _TEXT_OPTIONS, blocks, where), path, digesting)
@@ -115,7 +116,10 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
             read, database = reading(stage, staging, source, environment, run)
             if database.dialect != "postgresql":
                 rows = Blocks(database_blocks(read, database, step.columns, since, limit))
-                return Result(row_count=_copy(connection, step, _TEXT_OPTIONS, rows, read.where_from))
+                if stage.pipeline.transfer_path is None:
+                    return Result(row_count=_copy(connection, step, _TEXT_OPTIONS, rows, read.where_from))
+                with transferred(rows, stage.pipeline, read.where_from) as file:
+                    return Result(row_count=_copy(connection, step, _TEXT_OPTIONS, file, read.where_from))
             with source_session(database, read.where_from) as session:
 
                 def send(query: str, into: TableName, names: tuple[str, ...]) -> int:
@@ -133,6 +137,10 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
                 return Result(row_count=sent)
         case _:
             assert_never(staging.source)
+
+
+def _opened(stage: Stage, path: str, environment: Environment, where: str) -> BinaryIO:
+    return from_store(open_delivery(stage, path, environment), path, stage.pipeline, where)
 
 
 def _file_read(rows: int, path: str, read: Digesting) -> Result:
