@@ -150,3 +150,15 @@ def test_a_link_that_one_pipe_loses_is_active_as_long_as_the_pipe_that_brought_i
 
     clinic.deliver(DAY_4, **PEOPLE)
     assert clinic.rows(shown) == [("P1", "D1", "ended")]
+
+
+def test_a_link_that_only_another_pipe_gave_was_not_current_for_this_one(warehouse: Database, tmp_path: Path) -> None:
+    visits = link(status=True, driving="patient")
+    lab = pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[visit()]), lab, visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="9;P1;D2", lab_visits="1;P1;D1")
+
+    changed = Clinic(warehouse, tmp_path, pipe(links=[visit(source={"filter": "true"})]), lab, visits=visits)
+    changed.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1 9;P1;D2;;;changed", lab_visits="1;P1;D1")
+
+    assert ended(changed) == [("P1", "D1", "his")]

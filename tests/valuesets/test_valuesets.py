@@ -243,3 +243,16 @@ def test_a_rejected_staging_row_leaves_its_code_as_it_was(warehouse: Database, t
     codes(tmp_path, 'sex,m,"",1\n')
     load.run(date(2026, 1, 2), stages=STAGES)
     assert [row[2:5] for row in warehouse.rows(CODES)] == [("Male", True, 0)]
+
+
+def test_a_removed_mapping_is_forgotten_once(warehouse: Database, tmp_path: Path) -> None:
+    tariffs(tmp_path, "1,x,2026-01-01,,1\n")
+    codes(tmp_path, "sex,m,Male,1\n")
+    project(warehouse, tmp_path).run(date(2026, 1, 1), stages=STAGES)
+    fewer = project(warehouse, tmp_path, PIPE.partition("  - from: tariff_hstage")[0])
+    for day in (2, 3, 4):
+        fewer.run(date(2026, 1, day), stages=STAGES)
+    assert warehouse.rows(
+        "select runid::int from sys.steps where label = 'remember which mappings were removed' order by 1"
+    ) == [(2,)]
+    assert warehouse.rows("select count(*) from sys.steps where label = 'collect codes' and runid >= 3") == [(0,)]

@@ -369,12 +369,14 @@ with given as (
         bool_or(seen.usable) or bool_or(seen.given) and coalesce(max(st.record_status), 'active') = 'active' as holds,
         l._runid = %(runid)s
             or coalesce(bool_and(seen.run_number = any(%(runids)s::numeric[])), false) and not bool_or(seen.gone) as is_new,
-        l._runid <> %(runid)s and coalesce(max(st.record_status), 'active') = 'active' as was_current,
+        l._runid <> %(runid)s and coalesce(max(st.record_status), 'active') = 'active' and (
+            coalesce(l._source_system, %(pipe)s) = %(pipe)s or bool_or(st._id is not null or seen.gone)
+            or coalesce(bool_or(seen.run_number <> all(%(unseen)s::numeric[])), false)) as was_current,
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join "dv"."lab_result_link" l on l._id = seen._id
     left join "dv"."lab_result_sat_status" st on st._id = l._id and st._source_system = %(pipe)s and st._active
     where seen.given or l._runid <> %(runid)s
-    group by l._id, l._runid, l.type
+    group by l._id, l._runid, l._source_system, l.type
 )
 select _id, holds as current
 from judged;

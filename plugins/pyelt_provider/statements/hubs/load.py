@@ -119,7 +119,9 @@ def etl_hubs(stage: Stage, run: Run) -> Program:
             for work in group.works:
                 known = work.entity
                 yield from record_position(stage, run, known.name, work.delta, known.fingerprint, known.key_fingerprint)
-    if any(work.delta.others_went for work in progress.works.values()) and all(map(progress.is_done, groups)):
+    works = progress.works.values()
+    all_done = len(works) == len(stage.the_pipe.entities) and all(map(progress.is_done, groups))
+    if all_done and any(work.delta.others_went for work in works):
         yield forget_removed(stage, run)
 
 

@@ -73,7 +73,12 @@ def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, 
         label="see which links are current",
         table=status,
         mapping=group.works[0].mapping.name,
-        parameters={"runid": run.number, "runids": _delta_runs(group), **_histories(stage, group)},
+        parameters={
+            "runid": run.number,
+            "runids": [] if group.full else _unseen_runs(group),
+            "unseen": _unseen_runs(group),
+            **_histories(stage, group),
+        },
         sql=f"""
 create temporary table {group.states} on commit drop as
 with given as (
@@ -91,12 +96,14 @@ with given as (
         bool_or(seen.usable) or bool_or(seen.given) and coalesce(max(st.record_status), '{ACTIVE}') = '{ACTIVE}' as holds,
         l._runid = %(runid)s
             or coalesce(bool_and(seen.run_number = any(%(runids)s::numeric[])), false) and not bool_or(seen.gone) as is_new,
-        l._runid <> %(runid)s and coalesce(max(st.record_status), '{ACTIVE}') = '{ACTIVE}' as was_current,
+        l._runid <> %(runid)s and coalesce(max(st.record_status), '{ACTIVE}') = '{ACTIVE}' and (
+            coalesce(l._source_system, %(pipe)s) = %(pipe)s or bool_or(st._id is not null or seen.gone)
+            or coalesce(bool_or(seen.run_number <> all(%(unseen)s::numeric[])), false)) as was_current,
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join {link.table.sql} l on l._id = seen._id
     left join {status.sql} st on st._id = l._id and st._source_system = %(pipe)s and st._active
     where seen.given or l._runid <> %(runid)s
-    group by l._id, l._runid, {"".join(f"l.{column}, " for column in driving)}l.type
+    group by l._id, l._runid, l._source_system, {"".join(f"l.{column}, " for column in driving)}l.type
 )
 select _id, {current} as current
 from judged
@@ -112,8 +119,9 @@ def _histories(stage: Stage, group: LinkGroup) -> dict[str, object]:
     return parameters
 
 
-def _delta_runs(group: LinkGroup) -> list[Decimal]:
-    return [] if group.full else sorted({runid for work in group.works for runid in work.delta.runids})
+def _unseen_runs(group: LinkGroup) -> list[Decimal]:
+    """The runs whose rows the mappings had not looked at before: such a row alone gave no link until now."""
+    return sorted({runid for work in group.works for runid in work.delta.runids})
 
 
 def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely: bool) -> str:

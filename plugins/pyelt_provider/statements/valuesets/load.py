@@ -11,6 +11,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.ddl.tables import valueset_columns, valueset_key
 from pyelt_provider.statements.mappings.deltas import (
     Delta,
+    forget_removed,
     mapping_delta,
     mapping_fingerprint,
     record_position,
@@ -52,11 +53,14 @@ def etl_valset(stage: Stage, run: Run) -> Program:
     for number, mapping in enumerate(stage.the_pipe.valuesets, 1):
         mapped = _Mapped(mapping=mapping, entity=_as_entity(stage, number, mapping))
         by_valueset.setdefault(mapping.valueset, []).append(mapped)
+    done: list[Delta] = []
     units = [
-        (", ".join(mapped.entity.name for mapped in group), _load(stage, run, name, group))
+        (", ".join(mapped.entity.name for mapped in group), _load(stage, run, name, group, done))
         for name, group in by_valueset.items()
     ]
     yield from each_mapping(units, stage.pipeline.on_errors)
+    if len(done) == len(stage.the_pipe.valuesets) and any(delta.others_went for delta in done):
+        yield forget_removed(stage, run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,7 @@ def _as_entity(stage: Stage, number: int, mapping: ValuesetMapping) -> MappedEnt
     )
 
 
-def _load(stage: Stage, run: Run, name: str, group: list[_Mapped]) -> Program:
+def _load(stage: Stage, run: Run, name: str, group: list[_Mapped], done: list[Delta]) -> Program:
     deltas: list[Delta] = []
     has_news = False
     for mapped in group:
@@ -110,6 +114,7 @@ def _load(stage: Stage, run: Run, name: str, group: list[_Mapped]) -> Program:
     for mapped, delta in zip(group, deltas, strict=True):
         entity = mapped.entity
         yield from record_position(stage, run, entity.name, delta, entity.fingerprint, entity.key_fingerprint)
+    done += deltas
 
 
 def _has_news(stage: Stage, entity: MappedEntity, delta: Delta) -> Routine[bool]:
