@@ -86,3 +86,21 @@ def test_what_the_reader_accepts_is_valid(name: str, text: str) -> None:
 )
 def test_what_the_reader_refuses_by_shape_is_not_valid(name: str, text: str) -> None:
     assert not validator(name).is_valid(yaml.load(text, Loader=_TextDates))
+
+
+SCHEMAS = CLINIC.parent / "schemas"
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_the_schemas_beside_the_projects_are_those_of_the_models(name: str) -> None:
+    written = (SCHEMAS / f"{name}.schema.json").read_text()
+    assert written == schema_text(name), "run: pyelt schema --output configs/schemas"
+
+
+@pytest.mark.parametrize("file", sorted(CLINIC.rglob("*.yaml")), ids=lambda path: path.name)
+def test_an_editor_finds_the_schema_of_each_file_of_the_sample(file: Path) -> None:
+    first = file.read_text().splitlines()[0]
+    path = (file.parent / first.removeprefix("# yaml-language-server: $schema=")).resolve()
+    kind = "pipe" if file.parent.name == "pipes" else file.stem
+    assert path == SCHEMAS / f"{kind}.schema.json"
+    jsonschema.Draft202012Validator(json.loads(path.read_text())).validate(data_of(file))
