@@ -1,0 +1,84 @@
+"""Keys whose effect shows in the warehouse only: a project that gives them is read from its files and loaded."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from config.projects import write_project
+from databases import Database
+from loading import Loader
+from pyelt_provider.config.reading import read_pipeline
+from pyelt_provider.errors import DeliveryRefused
+
+FILES = {
+    "pipeline.yaml": """
+        pipeline: small
+        conn_dwh: dwh
+        data_root: data
+        sys_schema: bookkeeping
+        datamart_schema: marts
+        work_memory_mb: 77
+        lock_timeout: 90s
+    """,
+    "domain.yaml": """
+        valueset_schema: codes
+        hubs:
+          Patient: {satellites: {Default: {name: text}}}
+        valuesets:
+          Valueset: {}
+    """,
+    "pipes/his.yaml": """
+        sor:
+          patient_hstage:
+            csv: patients.csv
+            delimiter: "|"
+            quote: "'"
+            escape: '\\'
+            null: 'NULL'
+            key: [number]
+            limits: {delete_share: 0.2, minimum_rows: 4}
+        entities:
+          - {from: patient_hstage, to: Patient, bk: number, fields: {Default.name: name}}
+        valuesets:
+          - {from: patient_hstage, to: Valueset, fields: {valueset_naam: "'kinds'", code: number, omschrijving: name}}
+        after_sor: [hooks.py:note_settings]
+    """,
+    "hooks.py": """
+        def note_settings(context):
+            with context.connection.cursor() as cursor:
+                cursor.execute("create table if not exists noted as select current_setting('work_mem') as memory, "
+                               "current_setting('lock_timeout') as patience")
+    """,
+    "datamarts/people.sql": "select name from dv.patient_sat where _active",
+}
+ROWS = ["1|Ann", "2|NULL", "3|'O\\'Brien | Sons'", "4|'NULL'", "5|"]
+
+
+def deliver(folder: Path, rows: list[str]) -> None:
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "patients.csv").write_text("\n".join(["number|name", *rows, ""]))
+
+
+def test_what_is_written_in_the_files_shows_in_the_warehouse(warehouse: Database, tmp_path: Path) -> None:
+    folder = write_project(tmp_path, FILES)
+    loader = Loader(warehouse, read_pipeline(folder, {}))
+    deliver(folder, ROWS)
+    loader.run(date(2026, 1, 1))
+
+    assert loader.rows("select number, name from sor_his.patient_hstage order by number") == [
+        ("1", "Ann"), ("2", None), ("3", "O'Brien | Sons"), ("4", "NULL"), ("5", ""),
+    ]  # fmt: skip
+    assert loader.rows("select runid::text from bookkeeping.runs") == [("1.00",)]
+    assert loader.rows("select count(*) from marts.people") == [(5,)]
+    assert loader.rows("select count(*) from codes.valueset") == [(5,)]
+    assert loader.rows("select * from noted") == [("77MB", "90s")]
+    assert loader.rows("select nspname from pg_namespace where nspname in ('sys', 'dm', 'valset')") == []
+
+    deliver(folder, ROWS[:4])
+    loader.run(date(2026, 1, 2))
+    deliver(folder, ROWS[:3])
+    with pytest.raises(DeliveryRefused, match="1 of 4"):
+        loader.run(date(2026, 1, 3))
