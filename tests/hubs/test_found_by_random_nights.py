@@ -83,3 +83,16 @@ def test_keys_that_only_a_removed_mapping_gave_go(warehouse: Database, tmp_path:
 
     both.deliver(DAY_4, HEADERS, **rows)
     assert gone(both) == []
+
+
+def test_a_row_that_its_mapping_rejected_until_a_validation_did_so_too_keeps_no_key(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    rows = {"his_visit": ["1;A;x;out", "2;A;1;good"]}
+    care = Care(warehouse, tmp_path, doctors("his"), hubs=[DOCTOR])
+    care.deliver(DAY_1, HEADERS, **rows)
+    stricter = Validation(table="visit_hstage", when="kind = 'out'", message="Out")
+    care = Care(warehouse, tmp_path, pipe("his", {"visit": HEADER}, VISITS, validations=[stricter]), hubs=[DOCTOR])
+    care.deliver(DAY_2, HEADERS, **rows)
+    care.deliver(DAY_3, HEADERS, his_visit=["1;A;x;out", "2;B;1;good"])
+    assert gone(care) == [("A", "his")]

@@ -582,7 +582,12 @@ with recursive later_1 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_1)s and x.row_id = r._id
-              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid
+                or not r._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_1)s and j.tablename = %(table_1)s
+                      and j.row_id = r._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid)) and x.runid < %(runid)s) as stood,
         r."patient_number"
     from "sor_his"."patient_hstage" as r
     where r._active and r._id in (
@@ -598,7 +603,12 @@ with recursive later_1 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_1)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."patient_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_1)s and j.tablename = %(table_1)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."patient_number"
     from later_1
     join "sor_his"."patient_hstage" before
         on before."patient_number" = later_1."patient_number" and not before._active and before._finish_runid = later_1._runid

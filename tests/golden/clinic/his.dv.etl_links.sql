@@ -150,7 +150,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id
-              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid)) end
+              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid
+                or not changed._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = changed._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))) end
             as stood,
         changed."patient_number", changed."track_number"
     from "sor_his"."care_track_hstage" changed
@@ -164,7 +169,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."patient_number", before."track_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."patient_number", before."track_number"
     from later
     join "sor_his"."care_track_hstage" before
         on before."patient_number" = later."patient_number" and before."track_number" = later."track_number" and not before._active and before._finish_runid = later._runid
@@ -219,7 +229,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = refused._id
-              and (x.freed_runid is null or x.freed_runid >= refused._finish_runid)) as stood,
+              and (x.freed_runid is null or x.freed_runid >= refused._finish_runid
+                or not refused._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = refused._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))) as stood,
         refused."patient_number", refused."track_number"
     from "sor_his"."care_track_hstage" refused
     where refused._id in (
@@ -232,7 +247,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."patient_number", before."track_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."patient_number", before."track_number"
     from later
     join "sor_his"."care_track_hstage" before
         on before."patient_number" = later."patient_number" and before."track_number" = later."track_number" and not before._active and before._finish_runid = later._runid
@@ -330,7 +350,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id
-              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid)) end
+              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid
+                or not changed._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = changed._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))) end
             as stood,
         changed."patient_number", changed."track_number"
     from "sor_his"."care_track_hstage" changed
@@ -344,7 +369,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."patient_number", before."track_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."patient_number", before."track_number"
     from later
     join "sor_his"."care_track_hstage" before
         on before."patient_number" = later."patient_number" and before."track_number" = later."track_number" and not before._active and before._finish_runid = later._runid

@@ -215,7 +215,12 @@ with recursive later_2 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = r._id
-              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid
+                or not r._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s
+                      and j.row_id = r._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid)) and x.runid < %(runid)s) as stood,
         r."order_number"
     from "sor_lab"."lab_order_hstage" as r
     where r._active and r._id in (
@@ -231,7 +236,12 @@ with recursive later_2 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."order_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."order_number"
     from later_2
     join "sor_lab"."lab_order_hstage" before
         on before."order_number" = later_2."order_number" and not before._active and before._finish_runid = later_2._runid

@@ -151,7 +151,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = changed._id
-              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid)) end
+              and (x.freed_runid is null or x.freed_runid >= changed._finish_runid
+                or not changed._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = changed._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))) end
             as stood,
         changed."order_number", changed."analyte_code"
     from "sor_lab"."result_hstage" changed
@@ -165,7 +170,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."order_number", before."analyte_code"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."order_number", before."analyte_code"
     from later
     join "sor_lab"."result_hstage" before
         on before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code" and not before._active and before._finish_runid = later._runid
@@ -220,7 +230,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = refused._id
-              and (x.freed_runid is null or x.freed_runid >= refused._finish_runid)) as stood,
+              and (x.freed_runid is null or x.freed_runid >= refused._finish_runid
+                or not refused._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = refused._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))) as stood,
         refused."order_number", refused."analyte_code"
     from "sor_lab"."result_hstage" refused
     where refused._id in (
@@ -233,7 +248,12 @@ with recursive later as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."order_number", before."analyte_code"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema)s and j.tablename = %(table)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."order_number", before."analyte_code"
     from later
     join "sor_lab"."result_hstage" before
         on before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code" and not before._active and before._finish_runid = later._runid

@@ -256,7 +256,12 @@ with recursive later_1 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_1)s and x.row_id = r._id
-              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid
+                or not r._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_1)s and j.tablename = %(table_1)s
+                      and j.row_id = r._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid)) and x.runid < %(runid)s) as stood,
         r."invoice_number"
     from "sor_billing"."invoice_hstage" as r
     where r._active and r._id in (
@@ -272,7 +277,12 @@ with recursive later_1 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_1)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."invoice_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_1)s and j.tablename = %(table_1)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."invoice_number"
     from later_1
     join "sor_billing"."invoice_hstage" before
         on before."invoice_number" = later_1."invoice_number" and not before._active and before._finish_runid = later_1._runid
@@ -388,7 +398,12 @@ with recursive later_2 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = r._id
-              and (x.freed_runid is null or x.freed_runid >= r._finish_runid) and x.runid < %(runid)s) as stood,
+              and (x.freed_runid is null or x.freed_runid >= r._finish_runid
+                or not r._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s
+                      and j.row_id = r._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid)) and x.runid < %(runid)s) as stood,
         r."invoice_number"
     from "sor_billing"."invoice_hstage" as r
     where r._active and r._id in (
@@ -404,7 +419,12 @@ with recursive later_2 as (
         and not exists (
             select from "sys".rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping_2)s and x.row_id = before._id
-              and (x.freed_runid is null or x.freed_runid >= before._finish_runid)), before."invoice_number"
+              and (x.freed_runid is null or x.freed_runid >= before._finish_runid
+                or not before._valid and exists (
+                    select from "sys".journal j
+                    where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s
+                      and j.row_id = before._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid))), before."invoice_number"
     from later_2
     join "sor_billing"."invoice_hstage" before
         on before."invoice_number" = later_2."invoice_number" and not before._active and before._finish_runid = later_2._runid

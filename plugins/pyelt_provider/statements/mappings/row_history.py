@@ -15,8 +15,9 @@ def stood(stage: Stage, row: str, suffix: str = "", *, but_now: bool = False) ->
     """Return the condition that a staging row gave the vault something while it was active.
 
     It did unless it was rejected all the time: by a validation (a verdict that came later is in the journal), or by the
-    mapping (and not freed before it was closed). With `but_now`, rejections of this run do not count. The parameters
-    are those of `history_parameters` with the same suffix, and with `but_now` the run's number as `runid`.
+    mapping (and not freed before it was closed, or before a validation rejected it too). With `but_now`, rejections of
+    this run do not count. The parameters are those of `history_parameters` with the same suffix, and with `but_now` the
+    run's number as `runid`.
     """
     sys = quote(stage.pipeline.sys_schema)
     earlier = " and x.runid < %(runid)s" if but_now else ""
@@ -27,7 +28,12 @@ def stood(stage: Stage, row: str, suffix: str = "", *, but_now: bool = False) ->
         and not exists (
             select from {sys}.rejected_rows x
             where x.pipe = %(pipe)s and x.mapping = %(mapping{suffix})s and x.row_id = {row}._id
-              and (x.freed_runid is null or x.freed_runid >= {row}._finish_runid){earlier})"""
+              and (x.freed_runid is null or x.freed_runid >= {row}._finish_runid
+                or not {row}._valid and exists (
+                    select from {sys}.journal j
+                    where j.schemaname = %(schema{suffix})s and j.tablename = %(table{suffix})s
+                      and j.row_id = {row}._id and j.before ->> '_valid' = 'true'
+                      and j.runid between x.runid and x.freed_runid)){earlier})"""
 
 
 def history_parameters(
