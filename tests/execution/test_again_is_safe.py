@@ -219,6 +219,24 @@ def test_a_run_waits_while_an_older_run_of_its_pipe_is_open(warehouse: Database,
         loader.run(DAY_2, stages=["his.sor.etl_sor"])
 
 
+def test_a_finished_run_that_is_started_again_is_waited_for(warehouse: Database, tmp_path: Path) -> None:
+    loader = Loader(warehouse, small_pipeline(tmp_path))
+    for day in (DAY_1, DAY_2, DAY_3):
+        deliver(tmp_path, day, patients=SECOND, relations="1;0614\n")
+        loader.run(day)
+    rewind(loader.pipeline, Decimal("1.00"), LocalEnvironment(), now=loader._tick(DAY_3)(), log=_LOG)
+    finished = "select runid::text from sys.runs where finish_date is not null order by 1"
+    assert loader.rows(finished) == [("1.00",)]
+    warehouse.execute("update sys.runs set finish_date = rundate")
+    loader.run(DAY_2, stages=["prepare"])
+    assert loader.rows(finished) == [("1.00",), ("3.00",)]
+    warehouse.execute(
+        "update sys.attempts set started = '2026-01-03 02:00', ended = '2026-01-03 02:00' where runid = 2"
+    )
+    with pytest.raises(OlderRunOpen, match=r"run 2\.00 of pipe his is older and still open"):
+        loader.run(DAY_3, stages=["his.sor.etl_sor"])
+
+
 KILLED_WORKER = """
 import sys
 from datetime import date

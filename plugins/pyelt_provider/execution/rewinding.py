@@ -163,11 +163,14 @@ def _take_back(connection: Any, load: _Load, environment: Environment, log: Log)
 def _record(
     connection: Any, pipeline: Pipeline, to: Decimal, pipe: str | None, taken: Sequence[TakenBack], now: datetime
 ) -> None:
+    s, runs = quote(pipeline.sys_schema), sorted({back.run for back in taken})
     with connection.cursor() as cursor:
+        # They have not ended any more: once one of them is started again, the runs after it wait for it.
+        cursor.execute(f"update {s}.runs set finish_date = null where runid = any(%s)", (runs,))
         cursor.execute(
-            f"""insert into {quote(pipeline.sys_schema)}.rewinds (date, pipeline, pipe, to_runid, runs, rows, by)
+            f"""insert into {s}.rewinds (date, pipeline, pipe, to_runid, runs, rows, by)
                 values (%s, %s, %s, %s, %s, %s, session_user)""",
-            (now, pipeline.name, pipe, to, sorted({back.run for back in taken}), sum(back.rows for back in taken)),
+            (now, pipeline.name, pipe, to, runs, sum(back.rows for back in taken)),
         )
 
 

@@ -1,3 +1,6 @@
+-- open the run again
+update "sys".runs set finish_date = null where runid = %(runid)s and finish_date is not null;
+
 -- look up which schemas are there
 select w.name from unnest(%(schemas)s::text[]) as w (name)
 where not exists (select from pg_namespace n where n.nspname = w.name)

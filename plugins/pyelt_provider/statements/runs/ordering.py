@@ -79,7 +79,7 @@ def _older_runs(stage: Stage, run: Run, s: str) -> Program:
               and runs.interval_end >= coalesce(
                     (select max(loaded.interval_end) from {s}.stages join {s}.runs as loaded using (runid)
                      where stages.pipe = %(pipe)s and stages.kind = 'etl_sor' and stages.state = 'done'), '-infinity')
-            order by runs.interval_end limit 1
+            order by runs.interval_end
         """,
         parameters={
             "pipe": stage.pipe_name,

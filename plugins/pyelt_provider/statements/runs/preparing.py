@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyelt_provider.errors import ConfigError, Problem
+from pyelt_provider.identifiers import quote
 from pyelt_provider.model.domain import Column
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.model.place import Place
@@ -26,12 +27,23 @@ def prepare(stage: Stage, run: Run) -> Program:
     Raises ConfigError with every column type that the warehouse does not know, before any table is touched.
     """
     pipeline = stage.pipeline
+    yield _reopen(stage, run)
     vault_views(pipeline)  # names that are too long or clash come out here
     yield from _make_schemas(stage, run)
     yield from ensure_functions(pipeline.functions, stage, run, owner="", may_wait=True)
     problems = yield from _unknown_types(pipeline)
     if problems:
         raise ConfigError(problems)
+
+
+def _reopen(stage: Stage, run: Run) -> Statement:
+    return Statement(
+        label="open the run again",
+        # A run that was closed and is done once more has not ended: runs after it wait for it again.
+        sql=f"update {quote(stage.pipeline.sys_schema)}.runs set finish_date = null "
+        "where runid = %(runid)s and finish_date is not null",
+        parameters={"runid": run.number},
+    )
 
 
 def schemas_of(pipeline: Pipeline) -> tuple[str, ...]:
