@@ -51,24 +51,33 @@ class Ground:
     folder: Path
     scenarios: tuple[Undisturbed, ...]
 
-    def run(self, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def run(self, jobs: Sequence[dict[str, Any]], module: str = "crash.night") -> list[dict[str, Any]]:
         """Do the jobs in several processes; what each night told, in the order of the jobs."""
-        told = run_jobs(self.server, self.folder, jobs)
+        told = run_jobs(self.server, self.folder, jobs, module)
         return [told[place] for place in range(len(jobs))]
 
 
-def run_jobs(server: EmbeddedServer, folder: Path, jobs: Sequence[dict[str, Any]]) -> dict[int, Any]:
+def run_jobs(
+    server: EmbeddedServer, folder: Path, jobs: Sequence[dict[str, Any]], module: str = "crash.night"
+) -> dict[int, Any]:
     numbered = list(enumerate(jobs))
     shares = [share for start in range(PROCESSES) if (share := numbered[start::PROCESSES])]
     with ThreadPoolExecutor(len(shares)) as threads:
-        parts = threads.map(lambda share: _run_share(server, folder, share), shares)
+        parts = threads.map(lambda share: _run_share(server, folder, share, module), shares)
         return {place: told for part in parts for place, told in part.items()}
 
 
-def _run_share(server: EmbeddedServer, folder: Path, share: Sequence[tuple[int, dict[str, Any]]]) -> dict[int, Any]:
-    order = {"folder": str(folder), "server": server.url("postgres"), "jobs": [job for _, job in share]}
+def _run_share(
+    server: EmbeddedServer, folder: Path, share: Sequence[tuple[int, dict[str, Any]]], module: str
+) -> dict[int, Any]:
+    order = {
+        "folder": str(folder),
+        "server": server.url("postgres"),
+        "data_folder": str(server.data_folder),
+        "jobs": [job for _, job in share],
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "crash.night"],
+        [sys.executable, "-m", module],
         input=json.dumps(order),
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,36 @@ class Ended:
     """How a forked process ended: the instant at which it was killed, or its error, or neither; and what it counted."""
 
     killed: str = ""
+    kind: str = ""
     error: str = ""
     instants: tuple[str, ...] = ()
+
+
+@contextlib.contextmanager
+def nothing() -> Iterator[None]:
+    yield
+
+
+Act = Callable[[str], None]
+Around = Callable[[], contextlib.AbstractContextManager[Callable[[Any], None] | None]]
+
+
+class Child:
+    """A forked process that runs a stage."""
+
+    def __init__(self, stage: str, process: int, reading: int) -> None:
+        self.process = process
+        self._stage, self._reading = stage, reading
+
+    def ended(self) -> Ended:
+        """Wait for its end."""
+        with os.fdopen(self._reading, encoding="utf-8") as told:
+            text = told.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        if status == -signal.SIGKILL:
+            return Ended(killed=f"{self._stage}: {text}")
+        told_back = json.loads(text)
+        return Ended(kind=told_back["kind"], error=told_back["error"], instants=tuple(told_back["instants"]))
 
 
 class Night:
@@ -64,43 +93,37 @@ class Night:
     def stages(self) -> tuple[Stage, ...]:
         return self._plan.stages
 
-    def attempt(self, stage: Stage, at: int = 0, act: Callable[[str], None] | None = None) -> Ended:
-        """Run the stage in a new process, which `act` (else SIGKILL) ends at the instant `at`; 0 lets it be."""
+    def attempt(self, stage: Stage, at: int = 0, act: Act | None = None, *, around: Around = nothing) -> Ended:
+        """Run the stage in a new process, in which `act` (else SIGKILL) happens at the instant `at`; 0 lets it be."""
+        return self.start(stage, at, act, around=around).ended()
+
+    def start(self, stage: Stage, at: int = 0, act: Act | None = None, *, around: Around = nothing) -> Child:
+        """Start the stage in a new process and return at once; `around` is entered in that process."""
         self._ticks += 1
         reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
+        process = os.fork()
+        if process == 0:
             os.close(reading)
-            self._in_child(stage, at, act, writing)
+            self._in_child(stage, Instants(at, act or partial(_kill, writing)), writing, around)
         os.close(writing)
-        with os.fdopen(reading, encoding="utf-8") as told:
-            text = told.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if status == -signal.SIGKILL:
-            return Ended(killed=f"{stage.id}: {text}")
-        told_back = json.loads(text)
-        return Ended(error=told_back["error"], instants=tuple(told_back["instants"]))
+        return Child(stage.id, process, reading)
 
     def state(self) -> State:
         with contextlib.closing(psycopg2.connect(self._warehouse)) as connection:
             return state_of(connection)
 
-    def _in_child(self, stage: Stage, at: int, act: Callable[[str], None] | None, writing: int) -> None:
-        def kill(what: str) -> None:
-            os.write(writing, what.encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        instants = Instants(at, act or kill)
-        error = ""
+    def _in_child(self, stage: Stage, instants: Instants, writing: int, around: Around) -> None:
+        kind = error = ""
         try:
-            self.run(stage, instants)
+            with around() as on_session:
+                self.run(stage, instants, on_session)
             instants.come("after the last statement")
-        except BaseException:
-            error = traceback.format_exc()
-        os.write(writing, json.dumps({"error": error, "instants": instants.seen}).encode())
+        except BaseException as raised:
+            kind, error = type(raised).__name__, traceback.format_exc()
+        os.write(writing, json.dumps({"kind": kind, "error": error, "instants": instants.seen}).encode())
         os._exit(0)
 
-    def run(self, stage: Stage, instants: Instants) -> None:
+    def run(self, stage: Stage, instants: Instants, on_session: Callable[[Any], None] | None = None) -> None:
         """Run the stage in this process."""
         start = datetime.combine(self._day, time(), UTC)
         request = RunRequest(
@@ -110,7 +133,7 @@ class Night:
             interval_end=start + timedelta(days=1),
         )
         now = datetime.combine(self._day, time(2)) + timedelta(seconds=self._ticks)
-        run_stage(stage, request, WatchedEnvironment(instants), clock=lambda: now)
+        run_stage(stage, request, WatchedEnvironment(instants), clock=lambda: now, on_session=on_session)
 
 
 @contextlib.contextmanager
@@ -169,6 +192,12 @@ def disturbed(server: str, scenario: Scenario, folder: Path, at: dict[str, int],
             if found:
                 break
     return {"kills": kills, "found": found and [f"night {scenario.name}, after {kills[-3:]}:", *found]}
+
+
+def _kill(writing: int, what: str) -> None:
+    """End this process as kill -9 and the kernel's out-of-memory killer do, and say where."""
+    os.write(writing, what.encode())
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:

@@ -186,16 +186,17 @@ SECOND = Delivery(
     codes="sex;m;man\nsex;y;another\n",
     relations="('1','A.','two','d2'),('2','B.','two','d2'),('8','H.','one','d8'),('11','I.','three','d7')",
 )
+# A wrong delivery has no new key that both pipes bring: such a key stays for as long as the other pipe uses it.
 WRONG = Delivery(
     day="2026-01-02",
     patients="""
-        1;Ann;1980-01-01;f;06-1;06-1;d7;r7;good;1
+        1;Ann;1980-01-01;f;06-1;06-1;d3;r7;good;1
         3;Nobody;1982-01-01;m;;06-4;d2;r2;bad;3
         4;Dirk;yesterday;m;06-5;06-7;d2;r2;worse;many
         5;Nobody;1984-01-01;m;06-7;;d9;r9;;
         6;Eva;2031-01-01;f;;;d3;r1;;4
         7;Fred;1985-01-01;m;06-9;06-9;d3;r3;;x
-        12;Jan;1985-01-01;m;06-9;06-9;d12;r3;;5
+        13;Jan;1985-01-01;m;06-9;06-9;d12;r3;;5
     """,
     codes="sex;m;men\nsex;z;unknown\n",
     relations="('1','A.','one','d7'),('3','C.','four','d3'),('9','I.','two','d12'),('12','J.','two','d7')",

@@ -156,6 +156,8 @@ class _Keys:
                     for name, counts in row["numbers"].items()
                 }
                 found["numbers"] = {name: counts for name, counts in found["numbers"].items() if counts}
+                if row["kind"] == "etl_dm":
+                    del found["numbers"]  # of the last attempt, which has nothing to do when the one before committed
         return found
 
     def _before(self, name: str, value: Any) -> Any:

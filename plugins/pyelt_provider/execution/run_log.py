@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -10,10 +11,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg2
+
 from pyelt_provider.identifiers import quote
 from pyelt_provider.statements.runs.bookkeeping import SYS_VERSION, create_bookkeeping
 
 RUN_NUMBER_LOCK = "pyelt: run numbers"
+HANGING_SECONDS = 10
+"""How long a short transaction of the bookkeeping waits for its worker; it has a few statements and never waits long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,8 @@ class RunLog:
         self._sys_name = sys_schema
         self._sys = quote(sys_schema)
         # Losing the last line of progress in a crash of the server is fine; waiting for its disk at each line is not.
-        self._run("set synchronous_commit = off")
+        # And a worker that hangs, or whose machine is gone, must not keep the lock on run numbers from everybody.
+        self._run(f"set synchronous_commit = off; set idle_in_transaction_session_timeout = '{HANGING_SECONDS}s'")
 
     def ensure_tables(self) -> None:
         """Make or extend the bookkeeping tables; one look at the catalogue when they are there already."""
@@ -49,7 +55,8 @@ class RunLog:
                 cursor.execute(f"comment on schema {self._sys} is '{_mark()}'")
                 cursor.execute("commit")
             except BaseException:
-                cursor.execute("rollback")
+                with contextlib.suppress(psycopg2.Error):  # when the session is gone, its error is the one to tell
+                    cursor.execute("rollback")
                 raise
 
     def run_number(self, key: RunKey, day: date, now: datetime, *, debug: bool) -> Decimal:
@@ -97,7 +104,8 @@ class RunLog:
                     )
                 cursor.execute("commit")
             except BaseException:
-                cursor.execute("rollback")
+                with contextlib.suppress(psycopg2.Error):  # when the session is gone, its error is the one to tell
+                    cursor.execute("rollback")
                 raise
         return Decimal(str(row[0]))
 
@@ -163,7 +171,9 @@ class RunLog:
         if self._connection.closed:
             return
         self._run(
-            f"""update {self._sys}.attempts set state = %(state)s, error = %(error)s, ended = %(now)s,
+            # This line is kept even when the server crashes: nobody writes it a second time.
+            f"""set synchronous_commit = on;
+                update {self._sys}.attempts set state = %(state)s, error = %(error)s, ended = %(now)s,
                     doing = case when %(state)s = 'done' then null else doing end
                 where (runid, stage, attempt) = (%(run)s, %(stage)s, %(no)s)""",
             state=state,

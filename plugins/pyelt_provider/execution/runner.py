@@ -73,6 +73,20 @@ def run_stage(
     nothing was committed; the attempt, its last statement and its error stand in `sys.attempts` in either case.
     `on_session` is given the session of the load, for whoever has to cancel it.
     """
+    try:
+        return _run_stage(stage, request, environment, clock, log, on_session)
+    except psycopg2.Error as error:  # before the load began: in the bookkeeping
+        raise StageFailed(f"{stage.id}: {safe_message(error)}") from None
+
+
+def _run_stage(
+    stage: Stage,
+    request: RunRequest,
+    environment: Environment,
+    clock: Callable[[], datetime],
+    log: Log,
+    on_session: Callable[[Any], None] | None,
+) -> StageOutcome:
     pipeline = stage.pipeline
     name = f"pyelt:{request.dag_id}:{request.dag_run_id}:{stage.id}"
     started = time.perf_counter()
@@ -137,9 +151,9 @@ def run_stage(
                 raise StageFailed(f"{stage.id}: {reason}") from None
             raise
         reasons = "; ".join(f"{mapping}: {error}" for mapping, error in outcome.failures)
-        run_log.end_attempt(
-            number, stage.id, attempt, "failed" if outcome.failures else "done", reasons or None, clock()
-        )
+        ended = "failed" if outcome.failures else "done"
+        # It is committed: what goes wrong with the session from here on does not make it undone.
+        _quietly(lambda: run_log.end_attempt(number, stage.id, attempt, ended, reasons or None, clock()))
         return outcome
 
 

@@ -41,6 +41,12 @@ def source_session(database: SourceDatabase, where: str) -> Iterator[Any]:
 
 def refusal(error: psycopg2.Error, where: str) -> DeliveryRefused:
     """Return the refusal for an error of a PostgreSQL source."""
+    # A lost connection has no SQLSTATE, or one of its own; in the middle of COPY the driver has no words for it at all.
+    if error.pgcode is None or error.pgcode.startswith(("57P", "08")):
+        return DeliveryRefused(
+            f"{where}: the connection to the source database was lost: {safe_message(error)}. The warehouse is "
+            "unchanged; start the task again when the source answers"
+        )
     return DeliveryRefused(
         f"{where}: the source database refused: {safe_message(error)}. Check the table, columns, query and rights; "
         "the warehouse is unchanged"

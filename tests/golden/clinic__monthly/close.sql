@@ -1,8 +1,12 @@
 -- look for stages that failed
 select last.stage, coalesce(last.error, last.state)
-from (select distinct on (stage) stage, state, error from "sys".attempts
+from (select distinct on (stage) runid, stage, attempt, state, error from "sys".attempts
       where runid = %(runid)s and stage <> %(close)s order by stage, attempt desc) as last
 where last.state <> 'done'
+  -- Its session may have been lost after the commit, before it could say that it ended.
+  and not exists (select from "sys".stages as kept
+                  where (kept.runid, kept.stage, kept.attempt) = (last.runid, last.stage, last.attempt)
+                    and kept.state = 'done')
 order by last.stage;
 
 -- record the end of the run

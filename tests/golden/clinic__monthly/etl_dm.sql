@@ -23,6 +23,9 @@ select (select fingerprint from built),
             select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
     or exists (
         select from "sys".stages done
+        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
+        join "sys".attempts ended on ended.runid = done.runid and ended.stage = done.stage
+            and ended.attempt = done.attempt and ended.state = 'done'
         where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true
@@ -135,6 +138,9 @@ select (select fingerprint from built),
             select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
     or exists (
         select from "sys".stages done
+        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
+        join "sys".attempts ended on ended.runid = done.runid and ended.stage = done.stage
+            and ended.attempt = done.attempt and ended.state = 'done'
         where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true

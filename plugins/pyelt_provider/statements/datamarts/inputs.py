@@ -72,7 +72,8 @@ class Freshness:
     """Whether a model has to be built: `new` since it never was, or was otherwise; `changed` since what it reads was.
 
     `anew` says that it has to be built from nothing: something that it has seen was taken back or loaded again, or the
-    stage itself is done again in its run. `pending` are the loads to remember.
+    stage itself is done again in its run (not when its worker was only killed between commit and end). `pending` are
+    the loads to remember.
     """
 
     new: bool
@@ -121,6 +122,9 @@ select (select fingerprint from built),
             select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
     or exists (
         select from {s}.stages done
+        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
+        join {s}.attempts ended on ended.runid = done.runid and ended.stage = done.stage
+            and ended.attempt = done.attempt and ended.state = 'done'
         where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true
