@@ -76,6 +76,12 @@ def state_of(connection: Connection, *, scratch: bool = True) -> State:
         for name, rows in tables.items()
         if name not in PER_ATTEMPT
     }
+    # A staging load that takes rows of the vault back counts as a load of them for datamarts; when it was killed after its
+    # commit, its next attempt has none to take back. That they are gone is seen by the loads that are gone, too.
+    if "sys.positions" in found:
+        found["sys.positions"] = [
+            row for row in found["sys.positions"] if '.sor.etl_sor", "stage": "etl_dm"' not in row
+        ]
     if "sys.extra_sql" in found:
         found["sys.extra_sql"] = sorted(set(found["sys.extra_sql"]))
     return {**found, "shape": shape, "attempts": _last_attempts(tables)}

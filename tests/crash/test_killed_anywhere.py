@@ -23,7 +23,7 @@ from pyelt_provider.planning.stages import StageKind
 
 ALL = os.environ.get("PYELT_CRASH") == "all"
 SEED = int(os.environ.get("PYELT_CRASH_SEED", date.today().toordinal()))
-SAMPLED_NIGHTS = 5
+SAMPLED_NIGHTS = 4
 
 
 @pytest.fixture(scope="module")
