@@ -136,7 +136,11 @@ def test_a_second_run_looks_and_does_nothing(warehouse: Database, tmp_path: Path
     project = loader(warehouse, tmp_path, DOMAIN)
     project.run(stages=DDL)
     outcomes = project.run(stages=DDL, name="second")
-    assert labels(outcomes["prepare"]) == ["look up which schemas are there", "check the column type numeric(10,2)"]
+    assert labels(outcomes["prepare"]) == [
+        "open the run again",
+        "look up which schemas are there",
+        "check the column type numeric(10,2)",
+    ]
     assert labels(outcomes["ddl_valset"]) == ["look up what is there", "record the version of the schemas"]
     assert labels(outcomes["ddl_dv"]) == [
         "look up what is there",
