@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -47,17 +48,10 @@ class RunLog:
         """Make or extend the bookkeeping tables; one look at the catalogue when they are there already."""
         if self._value("select obj_description(to_regnamespace(%(s)s), 'pg_namespace')", s=self._sys) == _mark():
             return
-        with self._connection.cursor() as cursor:
-            cursor.execute("begin")
-            try:
-                cursor.execute("select pg_advisory_xact_lock(hashtextextended('pyelt: ddl', 0))")
-                cursor.execute(create_bookkeeping(self._sys_name), {})
-                cursor.execute(f"comment on schema {self._sys} is '{_mark()}'")
-                cursor.execute("commit")
-            except BaseException:
-                with contextlib.suppress(psycopg2.Error):  # when the session is gone, its error is the one to tell
-                    cursor.execute("rollback")
-                raise
+        with self._transaction() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(hashtextextended('pyelt: ddl', 0))")
+            cursor.execute(create_bookkeeping(self._sys_name), {})
+            cursor.execute(f"comment on schema {self._sys} is '{_mark()}'")
 
     def run_number(self, key: RunKey, day: date, now: datetime, *, debug: bool) -> Decimal:
         """Return the run id that is bound to this DAG run, giving out the next one when it has none.
@@ -72,41 +66,34 @@ class RunLog:
         )
         if known is not None:
             return Decimal(str(known))
-        with self._connection.cursor() as cursor:
-            cursor.execute("begin")
-            try:
-                cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (RUN_NUMBER_LOCK,))
+        with self._transaction() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (RUN_NUMBER_LOCK,))
+            cursor.execute(
+                f"select runid from {self._sys}.runs where dag_id = %s and dag_run_id = %s",
+                (key.dag_id, key.dag_run_id),
+            )
+            row = cursor.fetchone()
+            if row is None:
                 cursor.execute(
-                    f"select runid from {self._sys}.runs where dag_id = %s and dag_run_id = %s",
-                    (key.dag_id, key.dag_run_id),
+                    f"select runid, coalesce(run_day, rundate::date) from {self._sys}.runs order by runid desc limit 1"
                 )
-                row = cursor.fetchone()
-                if row is None:
-                    cursor.execute(
-                        f"select runid, coalesce(run_day, rundate::date) from {self._sys}.runs order by runid desc limit 1"
-                    )
-                    row = (next_run_number(cursor.fetchone(), day),)
-                    cursor.execute(
-                        f"""insert into {self._sys}.runs
-                            (runid, rundate, pipeline, dag_id, dag_run_id, interval_start, interval_end, run_day, debug)
-                            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-                        (
-                            row[0],
-                            now,
-                            key.pipeline,
-                            key.dag_id,
-                            key.dag_run_id,
-                            key.interval_start,
-                            key.interval_end,
-                            day,
-                            debug,
-                        ),
-                    )
-                cursor.execute("commit")
-            except BaseException:
-                with contextlib.suppress(psycopg2.Error):  # when the session is gone, its error is the one to tell
-                    cursor.execute("rollback")
-                raise
+                row = (next_run_number(cursor.fetchone(), day),)
+                cursor.execute(
+                    f"""insert into {self._sys}.runs
+                        (runid, rundate, pipeline, dag_id, dag_run_id, interval_start, interval_end, run_day, debug)
+                        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                    (
+                        row[0],
+                        now,
+                        key.pipeline,
+                        key.dag_id,
+                        key.dag_run_id,
+                        key.interval_start,
+                        key.interval_end,
+                        day,
+                        debug,
+                    ),
+                )
         return Decimal(str(row[0]))
 
     def end_leftover_sessions(self, run: Decimal, stage: str, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
@@ -183,6 +170,19 @@ class RunLog:
             stage=stage,
             no=attempt,
         )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        """Give a cursor whose statements are committed together, or not at all."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("begin")
+            try:
+                yield cursor
+                cursor.execute("commit")
+            except BaseException:
+                with contextlib.suppress(psycopg2.Error):  # when the session is gone, its error is the one to tell
+                    cursor.execute("rollback")
+                raise
 
     def _run(self, sql: str, **parameters: object) -> None:
         with self._connection.cursor() as cursor:

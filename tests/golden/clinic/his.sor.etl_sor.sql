@@ -1,5 +1,5 @@
 -- prefer parallel plans
-select set_config('parallel_tuple_cost', '0', true), set_config('parallel_setup_cost', '0', true), set_config('synchronize_seqscans', 'off', true);
+select set_config('parallel_setup_cost', '0', true), set_config('synchronize_seqscans', 'off', true);
 
 -- before sor: hooks.py:open_logbook
 -- the worker calls hooks.py:open_logbook

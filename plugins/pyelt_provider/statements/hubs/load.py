@@ -17,10 +17,10 @@ from pyelt_provider.statements.ddl.bulk_mode import (
     see_empty_tables,
 )
 from pyelt_provider.statements.ddl.tables import hub_spec
-from pyelt_provider.statements.hubs.fk_columns import fill_fk_columns
 from pyelt_provider.statements.hubs.keys import continue_numbering, insert_hub_keys, insert_numbered_keys
 from pyelt_provider.statements.hubs.record_status import load_record_status
 from pyelt_provider.statements.mappings.deltas import forget_removed, mapping_delta, record_position
+from pyelt_provider.statements.mappings.fk_columns import GivenIds, fill_fk_columns
 from pyelt_provider.statements.mappings.mapped_rows import (
     Group,
     MappedEntity,
@@ -235,8 +235,14 @@ def _make_ready(stage: Stage, run: Run, group: Group, progress: Progress) -> Pro
     for work in group.works:
         if looks_up and not progress.is_numbered(group, work.entity):
             yield look_up_ids(work.entity)
-        yield from fill_fk_columns(stage, run, work.entity)
+        known = work.entity
+        yield from fill_fk_columns(stage, run, known.name, known.staging, known.hub.name, _given_keys(known))
     progress.linked.add(group.number)
+
+
+def _given_keys(entity: MappedEntity) -> GivenIds:
+    joined = f"{entity.hub.table.sql} as h on h.bk = r._key"
+    return GivenIds(rows=entity.rows, row="r._row", joined=joined, id="h._id")
 
 
 def _looks_up_once(group: Group) -> bool:

@@ -15,13 +15,13 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.ddl.bulk_mode import BULK_ROWS, load_alone, load_in_bulk, see_empty_tables
 from pyelt_provider.statements.ddl.tables import link_spec
 from pyelt_provider.statements.links.collection import collect, look
-from pyelt_provider.statements.links.fk_columns import fill_fk_columns
 from pyelt_provider.statements.links.history import LinkGroup, link_type
 from pyelt_provider.statements.links.rows import Collected, LinkWork
 from pyelt_provider.statements.links.satellites import find_winners, satellite_sources
 from pyelt_provider.statements.links.status import load_status
 from pyelt_provider.statements.links.waiting import resolve_absent, start_waiting
 from pyelt_provider.statements.mappings.deltas import forget_removed, record_position
+from pyelt_provider.statements.mappings.fk_columns import GivenIds, fill_fk_columns
 from pyelt_provider.statements.satellites.load import load_satellite
 from pyelt_provider.statements.satellites.owner import link_owner
 from pyelt_provider.statements.sql.expressions import identifies
@@ -241,7 +241,7 @@ def _load_link(
     else:
         yield insert
     for work in works:
-        yield from fill_fk_columns(stage, run, work)
+        yield from fill_fk_columns(stage, run, work.name, work.staging, work.link.name, _given_links(work))
         yield from _missing_references(stage, run, work, counted[work.number])
     if satellites:
         for group in groups:
@@ -331,3 +331,11 @@ def _missing_references(stage: Stage, run: Run, work: LinkWork, counted: Collect
         yield resolve_absent(stage, run, work)
     if waits and counted.missing:
         yield start_waiting(stage, run, work)
+
+
+def _given_links(work: LinkWork) -> GivenIds:
+    """The link of each row; a row that waits for a key gets its link when the key has come."""
+    fks = " and ".join(f"l.{quote(r.column)} = r.{quote(r.column)}" for r in work.link.references)
+    of_type = f" and l.type = {link_type(work)}" if work.link.types else ""
+    joined = f"{work.link.table.sql} as l on {fks}{of_type}"
+    return GivenIds(rows=work.rows, row="r.row_id", joined=joined, id="l._id", where=" and r.usable")

@@ -41,8 +41,7 @@ def prefer_parallel_plans() -> Program:
     """Let the planner use parallel workers for the comparison, whose result it overestimates (changes are few)."""
     yield Statement(
         label="prefer parallel plans",
-        sql="select set_config('parallel_tuple_cost', '0', true), set_config('parallel_setup_cost', '0', true), "
-        "set_config('synchronize_seqscans', 'off', true)",
+        sql="select set_config('parallel_setup_cost', '0', true), set_config('synchronize_seqscans', 'off', true)",
     )
 
 
