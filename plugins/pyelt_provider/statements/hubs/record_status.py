@@ -71,7 +71,7 @@ create temporary table {_changes(satellite)} on commit drop as
 with recursive {kept}looked_at as (
     {_looked_at(stage, group, works, isolated)})
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join {hub} as o on o.bk = k._key
 left join {satellite.table.sql} as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s{not_given}{not_kept}
