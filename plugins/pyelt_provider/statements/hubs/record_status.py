@@ -10,7 +10,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work, satellites_of
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
-from pyelt_provider.statements.mappings.row_isolation import copied_source, dollar_quoted, fenced_relation
+from pyelt_provider.statements.mappings.row_isolation import dollar_quoted, fenced_relation
 from pyelt_provider.statements.sql.expressions import cannot_fail
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -177,7 +177,7 @@ def _not_rejected(entity: MappedEntity) -> str:
         return ""
     return f"""
     and not exists (
-        select from {copied_source(entity)} as s
+        select from {entity.copied} as s
         where s._pyelt_row in (select _row from {entity.rejected}) and {entity.key} = k._key)"""
 
 
