@@ -32,7 +32,7 @@ LEFT = """
     select stage || ' of run ' || runid || ' is ' || state from sys.stages where state <> 'done'
 """
 SESSIONS = """
-    select 'session ' || application_name || ' is ' || coalesce(state, '?') || ': ' || left(query, 60)
+    select concat('session ', application_name, ' is ', state, ': ', left(query, 60))
     from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
     union all
     select 'lock ' || locktype || ' ' || mode from pg_locks
@@ -43,6 +43,10 @@ SESSIONS = """
 
 def problems(disturbed: Database, undisturbed: Hospital, story: Story) -> list[str]:
     """Return all that is not as it should be after a story; empty when the kills have left no trace."""
+    loaded = {night for (night,) in disturbed.rows("select interval_start::date - date '2026-01-01' from sys.runs")}
+    found = [f"night {number} was never loaded" for number in range(len(story.nights)) if number not in loaded]
+    if found:
+        return found  # the rest follows from it
     found = leftovers(disturbed)
     if orders := disturbed.rows(
         "select runid, interval_end from sys.runs where interval_end < (select max(before.interval_end) from sys.runs "

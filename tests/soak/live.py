@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from databases import Database
+from grants import grant_loading
 from nights.comparison import vault_differences
 from nights.hospital import Hospital, day_of
 from nights.model import Model
@@ -51,7 +52,7 @@ class LiveHospital:
     def __init__(self, stack: SoakStack, name: str, story: Told) -> None:
         self.stack, self.name, self.told = stack, name, story
         stack.warehouses.ensure_database(name)
-        self.warehouse = Database(name, stack.warehouses.url(name))
+        self.warehouse = Database(name, grant_loading(stack.warehouses.url(name)))
         self.folder = stack.places.home / name
         self.folder.mkdir()
         self.hospital = Hospital(self.warehouse, self.folder, story.story)

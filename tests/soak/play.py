@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg2
 
 from databases import Database
+from grants import grant_loading
 from nights.hospital import Hospital
 from pyelt_provider.demo.failure import DemoError
 from soak.harm import NEEDS_A_TASK, Harm, do, random_harms
@@ -18,7 +19,8 @@ from soak.judge import problems
 from soak.stack import SoakStack
 from soak.story import told
 
-STALLED_SECONDS, GIVEN_UP_SECONDS = 120, 600
+STALLED_SECONDS, GIVEN_UP_SECONDS = 90, 600
+LONGEST_TEXT = 1000
 
 PROGRESS = """
     select (select count(*) from dag_run where dag_id = %(dag)s and state = 'success'),
@@ -51,7 +53,7 @@ class Account:
             f"  died of it: {died}; scheduler started again because nothing moved: {self.stalled}",
             f"  runs whose failed tasks had to be cleared: {', '.join(self.cleared) or 'none'}",
         ]
-        return "\n".join([*lines, *(f"  WRONG: {text}" for text in self.problems)])
+        return "\n".join([*lines, *(f"  WRONG: {text[:LONGEST_TEXT]}" for text in self.problems)])
 
 
 def soak(stack: SoakStack, seed: int, nights: int, *, gap: float, say: Callable[[str], None]) -> Account:
@@ -97,7 +99,7 @@ class _Soak:
     def _database(self, kind: str) -> Database:
         name = f"{self.name}_{kind}"
         self.stack.warehouses.ensure_database(name)
-        return Database(name, self.stack.warehouses.url(name))
+        return Database(name, grant_loading(self.stack.warehouses.url(name)))
 
     def _disturb_until_loaded(self, end: int) -> None:
         harm = next(self.harms)

@@ -151,11 +151,19 @@ class SoakStack(DemoStack):
             if self.session_of(name) is None:
                 self._components.start_again(name)
                 started.append(name)
+        self.end_left_workers(patience)
+        return started
+
+    def end_left_workers(self, patience: float = 0) -> None:
+        """End the workers of schedulers that were killed so many seconds ago.
+
+        Somebody has to: they keep the dead scheduler's session at the metadata database open, with its locks, and when it
+        died in the wrong moment no other scheduler gives out tasks before they have gone.
+        """
         old = [session for since, session in self._left if time.monotonic() - since > patience]
         self._left = [entry for entry in self._left if entry[1] not in old]
         for process in members(old):
             _signal(process, signal.SIGKILL)
-        return started
 
     def _environment(self, settings: DemoSettings) -> dict[str, str]:
         path = os.pathsep.join(str(folder) for folder in (TESTS.parent / "plugins", TESTS))
