@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import quote
 
-SYS_VERSION = 3
+SYS_VERSION = 4
 
 
 def create_bookkeeping(sys_schema: str) -> str:
@@ -98,6 +98,7 @@ create table if not exists {s}.journal (
 create index if not exists journal_run on {s}.journal (runid, stage);
 create index if not exists journal_table on {s}.journal (schemaname, tablename, runid);
 create index if not exists journal_row on {s}.journal (schemaname, tablename, row_id);
+create index if not exists journal_builds on {s}.journal (schemaname, tablename, id) where before ? '@built';
 
 -- Staging rows that one mapping cannot use (a cast that fails); freed_runid says which run could use them again.
 create table if not exists {s}.rejected_rows (

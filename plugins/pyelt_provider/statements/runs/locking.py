@@ -45,11 +45,13 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
     yield from _take(shared, exclusive=exclusive)
 
 
-def lock_pipes(stages: Sequence[Stage]) -> Program:
-    """Keep every load of these stages' pipes, and of the tables that they share with others, out until the end."""
+def lock_pipes(stages: Sequence[Stage], datamarts: Stage | None) -> Program:
+    """Keep every load of these stages' pipes, of the tables that they share with others, and of the datamarts, out."""
     for pipe in sorted({stage.pipe_name for stage in stages}):
         yield _take_pipe(pipe)
-    yield from _take([table for stage in stages for table in _shared(stage)], exclusive=True)
+    shared = [table for stage in stages for table in _shared(stage)]
+    built = [target.table for target in datamarts.writes] if datamarts is not None else []
+    yield from _take([*shared, *built], exclusive=True)
 
 
 def _take_pipe(pipe: str) -> Statement:
