@@ -15,6 +15,7 @@ from pyelt_provider.execution.rewinding import rewind
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Column, Domain, Hub, Link, Reference, Satellite, VaultValidation
+from pyelt_provider.model.limits import EVERYTHING
 from pyelt_provider.model.mapping import (
     EntityMapping,
     FieldMapping,
@@ -24,7 +25,7 @@ from pyelt_provider.model.mapping import (
 )
 from pyelt_provider.model.pipe import FileSource, Pipe
 from pyelt_provider.model.pipeline import Pipeline
-from pyelt_provider.model.staging import CsvFile, DeletionLimit, Delivery, StagingTable, Validation
+from pyelt_provider.model.staging import CsvFile, Delivery, StagingTable, Validation
 
 DAY_1 = date(2026, 1, 1)
 _OF_DOCTOR = (
@@ -130,7 +131,7 @@ def _pipe(name: str, rules: Rules, story: Story) -> Pipe:
                 key=("nr",),
                 delivery=Delivery.DELTA if delta else Delivery.FULL,
                 deleted_when="kind = 'gone'" if delta else None,
-                limit=DeletionLimit(share=1, minimum_rows=1_000_000, allow_empty=True),
+                limits=EVERYTHING,
             )
             for table in TABLES[name]
         ),

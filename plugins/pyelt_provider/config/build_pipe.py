@@ -51,6 +51,7 @@ def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedu
         extra_sql=_extra_sql(pipe),
         before_sor=_hooks(content.before_sor, cursor / "before_sor", pipe.folder),
         after_sor=_hooks(content.after_sor, cursor / "after_sor", pipe.folder),
+        limits=pipe.limits,
         place=cursor.place,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyelt_provider.config import pipeline_file as keys
 from pyelt_provider.config.build_domain import DomainSource, build_domains
 from pyelt_provider.config.build_pipe import build_function, build_pipe, check_connection
-from pyelt_provider.config.build_staging import build_stagings
+from pyelt_provider.config.build_staging import build_stagings, limits_of
 from pyelt_provider.config.datamarts import SqlFile, build_datamarts
 from pyelt_provider.config.domain_file import DomainFile
 from pyelt_provider.config.environment_text import with_environment
@@ -179,6 +179,7 @@ def _pipes(
             names=names,
             create_views=content.create_views if content is not None else True,
             always_fk_columns=project.is_python,
+            limits=limits_of(written).or_else(limits_of(content)),
         )
         if schema in taken:
             what = f"the schema {schema!r} is that of {taken[schema]}: rows that are rejected would mix"

@@ -54,6 +54,7 @@ class RunRequest:
     interval_end: datetime
     try_number: int = 1
     allow_deletions: bool = False
+    allow_rejections: bool = False
     allow_ddl: bool = False
     allow_key_change: bool = False
 
@@ -120,6 +121,7 @@ def _run_stage(
             attempt=attempt,
             debug=pipeline.debug,
             allow_deletions=request.allow_deletions,
+            allow_rejections=request.allow_rejections,
             allow_ddl=request.allow_ddl,
             allow_key_change=request.allow_key_change,
         )

@@ -253,7 +253,7 @@ kept_2 as (
 looked_at as (
     select _key from pyelt_keys_2 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join "dv"."lab_order_hub" as o on o.bk = k._key
 left join "dv"."lab_order_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s

@@ -10,7 +10,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work, satellites_of
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
-from pyelt_provider.statements.mappings.row_isolation import copied_source, dollar_quoted, fenced_relation
+from pyelt_provider.statements.mappings.row_isolation import dollar_quoted, fenced_relation
 from pyelt_provider.statements.sql.expressions import cannot_fail
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -71,7 +71,7 @@ create temporary table {_changes(satellite)} on commit drop as
 with recursive {kept}looked_at as (
     {_looked_at(stage, group, works, isolated)})
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join {hub} as o on o.bk = k._key
 left join {satellite.table.sql} as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s{not_given}{not_kept}
@@ -177,7 +177,7 @@ def _not_rejected(entity: MappedEntity) -> str:
         return ""
     return f"""
     and not exists (
-        select from {copied_source(entity)} as s
+        select from {entity.copied} as s
         where s._pyelt_row in (select _row from {entity.rejected}) and {entity.key} = k._key)"""
 
 

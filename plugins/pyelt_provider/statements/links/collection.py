@@ -159,7 +159,8 @@ def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> R
             excluded = True
         yield reject_missing(stage, work)
     if excluded:
-        yield from keep_rejections(stage, run, _judged(work))
+        touched = work.has_news and not work.full and work.staging is not None
+        yield from keep_rejections(stage, run, _judged(work), touched=touched)
     return Collected(work=work, rows=numbers[0] if numbers else 0, missing=missing, unreadable=unreadable)
 
 

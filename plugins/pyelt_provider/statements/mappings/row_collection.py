@@ -69,7 +69,7 @@ def collect_entity(
             yield from _counting(collect_rows(group, work, excluded=True, numbered=numbered), counted)
     if excluded:
         isolated.add(entity.number)
-        yield from keep_rejections(stage, run, work)
+        yield from keep_rejections(stage, run, work, touched=not group.full and work.is_touched)
     rows = counted[-1]
     if not entity.has_one_row_per_key:
         yield from _number(Count.UNKEYED, "rows without a key", entity, count_unkeyed(group, work, excluded=excluded))

@@ -10,10 +10,12 @@ from pyelt_provider.statements.mappings.order import each_mapping
 from pyelt_provider.statements.staging.columns import StagingColumns, this_delivery
 from pyelt_provider.statements.staging.delivered_files import is_loaded_already, record_file
 from pyelt_provider.statements.staging.delivery import Loaded, copy_delivery
+from pyelt_provider.statements.staging.delivery_limits import refuse_short
 from pyelt_provider.statements.staging.delta import Comparison, load_changes
 from pyelt_provider.statements.staging.exceptions import record_rejected
 from pyelt_provider.statements.staging.first_load import can_load_directly, load_empty_table
 from pyelt_provider.statements.staging.hashes import hash_comparison, hashes_pay, only_differing_rows
+from pyelt_provider.statements.staging.rejection_limit import check_rejected
 from pyelt_provider.statements.staging.source_positions import last_position, record_source_position
 from pyelt_provider.statements.staging.validations import judge
 from pyelt_provider.statements.step import CallHook, Program, Routine, Statement
@@ -24,7 +26,8 @@ def etl_sor(stage: Stage, run: Run) -> Program:
 
     Each table ends as the delivery says: new keys get a row, changed ones a row with the next revision, keys that are
     missing in a full delivery are closed, unchanged ones are not touched. Raises DeliveryRefused with the numbers when
-    a delivery would delete too much. With ``on_errors: log`` a table that fails is left as it was, alone.
+    a delivery is too short or would delete too much, RejectionsRefused when too many rows are rejected. With
+    ``on_errors: log`` a table that fails is left as it was, alone.
     """
     pipe = stage.the_pipe
     yield from prefer_parallel_plans()
@@ -50,18 +53,21 @@ def load_table(stage: Stage, run: Run, staging: StagingTable) -> Program:
     columns = yield from this_delivery(staging)
     _refuse_unknown(stage, columns)
     position = yield from last_position(stage, staging)
-    if (yield from is_loaded_already(stage, run, columns)):
+    rows = yield from is_loaded_already(stage, run, columns)
+    if rows is not None:
         first, rejected = False, None
+        refuse_short(run, staging, rows, None)
     else:
         first = can_load_directly(columns) and (yield from _is_empty(staging))
         if first:
             loaded = yield from load_empty_table(stage, run, columns)
         else:
             loaded = yield from _load_changes(stage, run, columns, position)
-        rejected = loaded.rejected
+        rows, rejected = loaded.delivered.rows, loaded.rejected
         known = rejected is None and columns.unique
         yield from record_file(stage, run, columns, loaded.delivered, loaded.active if known else None)
-    yield from judge(stage, run, staging, everything=first)
+    judged_all = yield from judge(stage, run, staging, everything=first)
+    yield from check_rejected(stage, run, columns, rejected, delivered=rows, judged_all=judged_all and not first)
     yield from record_rejected(stage, run, columns, rejected)
     if staging.changed_since and not run.debug:
         yield from record_source_position(stage, run, staging, staging.table if first else staging.temp)
