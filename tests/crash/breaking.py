@@ -17,6 +17,7 @@ from typing import Any
 from crash.night import Scenario
 from crash.project import FIRST, SECOND, WRONG, write_project
 from databases import Database
+from grants import grant_reading
 from pyelt_provider.embedded.server import EmbeddedServer
 
 PROCESSES = max(2, min(4, (os.cpu_count() or 2) // 2))
@@ -98,12 +99,14 @@ def ground(server: EmbeddedServer) -> Iterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="pyelt-crash-") as place:
         folder = Path(place)
         write_project(folder)
+        readers = {}
         for (_, database), delivery in zip(sources.items(), (FIRST, SECOND, WRONG), strict=True):
             server.ensure_database(database)
             delivery.write_source(Database(database, server.url(database)))
+            readers[database] = grant_reading(server.url(database))
 
         def scenario(name: str, template: str, delivered: str, day: str) -> Scenario:
-            return Scenario(name, template, server.url(sources[delivered]), day)
+            return Scenario(name, template, readers[sources[delivered]], day)
 
         def run(chosen: Scenario, keep: str = "") -> Undisturbed:
             told = run_jobs(server, folder, [{"scenario": asdict(chosen), "keep": keep}])[0]

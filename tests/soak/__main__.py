@@ -1,7 +1,10 @@
 """``make soak``: kill at random while nights load, for as long as asked, and compare; exit code 1 when a trace is left.
 
-PYELT_SOAK_MINUTES: go on with further stories until so many minutes are over (without it: one story).
-PYELT_SOAK_NIGHTS: nights per story (30). PYELT_SOAK_SEED: the first story's number (random; it is printed).
+Then a month of nights is backfilled after its newest night was loaded: refused, taken back, loaded in order; and another
+one with several nights at a time.
+
+PYELT_SOAK_MINUTES: go on with further stories until so many minutes are over (without it: one story, and the months).
+PYELT_SOAK_NIGHTS: nights per story, and of the backfills (30). PYELT_SOAK_SEED: the first story's number (random; it is printed).
 PYELT_SOAK_GAP: seconds between two harms on average (8). PYELT_SOAK_LOGS: where the logs go when something is wrong.
 """
 
@@ -15,8 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+from soak.backfilling import load_newest_first, load_side_by_side
 from soak.play import soak, write_logs
-from soak.stack import soak_stack
+from soak.stack import SoakStack, soak_stack
 
 
 def main() -> int:
@@ -36,12 +40,22 @@ def main() -> int:
             account = soak(stack, seed, nights, gap=gap, say=_say)
             _say(str(account))
             if account.problems:
-                write_logs(stack.places.home, logs)
-                _say(f"the logs are in {logs}")
-                return 1
+                return _wrong(stack, logs)
             if time.monotonic() - began >= minutes * 60:
-                return 0
+                break
             seed += 1
+        for backfill in (load_newest_first, load_side_by_side):
+            found = backfill(stack, nights)
+            _say("\n".join([f"{backfill.__name__} of {nights} nights:", *(found or ["  as it should be"])]))
+            if found:
+                return _wrong(stack, logs)
+    return 0
+
+
+def _wrong(stack: SoakStack, logs: Path) -> int:
+    write_logs(stack.places.home, logs)
+    _say(f"the logs are in {logs}")
+    return 1
 
 
 def _say(line: str) -> None:

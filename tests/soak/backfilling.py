@@ -13,7 +13,7 @@ BY_HAND = {"catchup": False, "retries": 0}
 _WAY_OUT = re.compile(r"pyelt rewind PROJECT --to ([0-9.]+)")
 
 
-def load_newest_first(stack: SoakStack, *, nights: int, refused: int) -> list[str]:
+def load_newest_first(stack: SoakStack, nights: int, *, refused: int = 3) -> list[str]:
     """Load the newest night, ask for `refused` older ones, take back as the refusal says, and load all in order.
 
     Returns what is not as it should be: after the refusal as before it, at the end as the model says.
@@ -46,7 +46,7 @@ def load_newest_first(stack: SoakStack, *, nights: int, refused: int) -> list[st
     return found + _judged(hospital, newest)
 
 
-def load_side_by_side(stack: SoakStack, *, nights: int, at_a_time: int) -> list[str]:
+def load_side_by_side(stack: SoakStack, nights: int, *, at_a_time: int = 3) -> list[str]:
     """Load all nights with several runs open at a time; return what is not as the model says."""
     hospital = LiveHospital(stack, f"side_by_side_{nights}", told_at_once(9, nights))
     hospital.let(nights - 1, **BY_HAND)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,23 +73,30 @@ def do(stack: SoakStack, harm: Harm, *, patience: float = 10) -> bool:
 
 
 def _signalled(kind: str, worker: psutil.Process) -> bool:
+    """Do it to a worker that looks after a task, or to the task; False when the task ended before we came."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        tasks = worker.children()
-        if not tasks:
-            return False
-        match kind:
-            case "kill a task":
-                tasks[0].kill()
-            case "end a task politely":
-                tasks[0].send_signal(signal.SIGTERM)
-            case "kill a worker":
-                worker.kill()
-            case "kill a worker and its task":
-                worker.kill()
-                tasks[0].kill()
-            case "end a worker politely":
-                worker.send_signal(signal.SIGTERM)
-            case _:
-                raise AssertionError(kind)
-        return True
+        # Held, so that it does not come to its end, and to the queue of all workers, between our look and our blow.
+        worker.suspend()
+        try:
+            tasks = [child for child in worker.children() if child.status() != psutil.STATUS_ZOMBIE]
+            if not tasks:
+                return False
+            match kind:
+                case "kill a task":
+                    tasks[0].kill()
+                case "end a task politely":
+                    tasks[0].terminate()
+                case "kill a worker":
+                    worker.kill()
+                case "kill a worker and its task":
+                    worker.kill()
+                    tasks[0].kill()
+                case "end a worker politely":
+                    worker.terminate()
+                case _:
+                    raise AssertionError(kind)
+            return True
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.resume()
     return False

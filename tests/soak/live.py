@@ -29,17 +29,19 @@ PATIENCE_SECONDS = 240
 SLOW = """
     create schema if not exists bystander;
     create or replace function bystander.slow() returns trigger language plpgsql as
-        $$ begin perform pg_sleep(3600); return null; end $$;
-    create or replace trigger slow before insert on {table} for each statement execute function bystander.slow();
+        $$ begin perform pg_sleep(3600); return new; end $$;
+    create or replace trigger slow before insert on sys.stages for each row when (new.stage = '{stage}')
+        execute function bystander.slow();
 """
+"""The last thing that a stage does before its commit takes an hour: all of its work is done by then, with all its locks."""
 FAST = """
-    create or replace function bystander.slow() returns trigger language plpgsql as $$ begin return null; end $$;
+    create or replace function bystander.slow() returns trigger language plpgsql as $$ begin return new; end $$;
 """
 BUSY = """
-    select attempt.stage, attempt.attempt, attempt.worker, activity.pid
+    select attempt.worker, activity.pid
     from sys.attempts as attempt join pg_stat_activity as activity
         on activity.pid = attempt.backend_pid and activity.backend_start = attempt.backend_start
-    where attempt.state = 'running' and activity.wait_event = 'PgSleep'
+    where attempt.state = 'running' and attempt.stage = %s and activity.wait_event = 'PgSleep'
 """
 
 
@@ -95,19 +97,18 @@ class LiveHospital:
         [(state, tries)] = self.stack.metadata(query, self.name, self.run_id(night), task_id)
         return str(state), int(tries)
 
-    def hold(self, night: int, table: str, **changes: Any) -> tuple[str, int, int]:
-        """Let Airflow load a night, and wait until a stage is in a statement on this table that takes an hour.
+    def hold(self, night: int, stage: str, **changes: Any) -> tuple[int, int]:
+        """Let Airflow load a night, and wait until a stage has done its work and takes an hour for its commit.
 
-        Returns the stage, the number of its task's process, and that of its server session. The next attempt's statement
-        will take no time.
+        Returns the number of its task's process, and that of its server session. The next attempt will take no time.
         """
-        self.warehouse.execute(SLOW.format(table=table))
+        self.warehouse.execute(SLOW.format(stage=stage))
         self.let(night, **changes)
-        stage, _, worker, session = self.wait(lambda: self.warehouse.rows(BUSY), f"a stage writes into {table}")[0]
+        worker, session = self.wait(lambda: self.warehouse.rows(BUSY, (stage,)), f"{stage} comes to its end")[0]
         self.warehouse.execute(FAST)
         host, _, process = str(worker).rpartition(":")
         assert host == socket.gethostname()
-        return str(stage), int(process), int(session)
+        return int(process), int(session)
 
     def is_gone(self, session: int) -> bool:
         """Whether a server session has ended."""

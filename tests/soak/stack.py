@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,9 @@ IMPATIENT = {
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3",
+    # A chapter moves the DAG's end. With the default, runs are made for the new end while the tasks are those of the old one
+    # for half a minute more: none, and Airflow calls such a run a success.
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
 }
 
@@ -48,7 +52,8 @@ class SoakStack(DemoStack):
     """The demo's stack with a warehouse on a server of its own, and with a dags folder of its own."""
 
     def __init__(self, home: Path, warehouses: EmbeddedServer, say: Callable[[str], None]) -> None:
-        super().__init__(Places(project=home / "project", home=home), say=say)
+        # Not the demo's favourite port: several stacks may start at the same time, and each would see it free.
+        super().__init__(Places(project=home / "project", home=home), port=_free_port(), say=say)
         self.places.dags.mkdir(parents=True)
         self.warehouses = warehouses
         self._api: SoakApi | None = None
@@ -172,6 +177,12 @@ def soak_stack(say: Callable[[str], None]) -> Iterator[SoakStack]:
                     yield stack
             finally:
                 EmbeddedServer(home).remove()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _title(process: psutil.Process) -> str:

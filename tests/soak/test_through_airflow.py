@@ -17,7 +17,6 @@ from soak.play import soak
 from soak.stack import SoakStack, soak_stack
 from soak.story import told_at_once
 
-STAGE, TABLE = "his.sor.etl_sor", "sor_his.doctor_hstage"
 AT_ONCE = 30
 """Seconds within which a retry comes: a heartbeat, the scheduler's turn and Airflow's start of a task on a busy machine."""
 
@@ -43,7 +42,8 @@ def night(hospital: LiveHospital) -> int:
 
 
 def test_a_task_that_the_system_kills_for_its_memory_is_tried_again_at_once(hospital: LiveHospital, night: int) -> None:
-    stage, task, session = hospital.hold(night, TABLE)
+    stage = "his.sor.etl_sor"
+    task, session = hospital.hold(night, stage)
     killed = now()
     os.kill(task, signal.SIGKILL)
     hospital.wait_for_success(night)
@@ -57,7 +57,8 @@ def test_a_task_that_the_system_kills_for_its_memory_is_tried_again_at_once(hosp
 def test_a_worker_that_is_asked_to_end_ends_its_task_and_what_it_does_in_the_warehouse(
     hospital: LiveHospital, night: int
 ) -> None:
-    stage, task, session = hospital.hold(night, TABLE)
+    stage = "crm.dv.etl_hubs"
+    task, session = hospital.hold(night, stage)
     asked = now()
     supervisor_of(task).terminate()
     hospital.wait_for_success(night)
@@ -73,7 +74,8 @@ def test_a_worker_that_is_asked_to_end_ends_its_task_and_what_it_does_in_the_war
 def test_a_task_that_a_person_marks_failed_ends_in_the_warehouse_too_and_clearing_it_starts_at_once(
     hospital: LiveHospital, night: int
 ) -> None:
-    stage, _, session = hospital.hold(night, TABLE)
+    stage = "his.dv.etl_links"
+    _, session = hospital.hold(night, stage)
     run = hospital.run_id(night)
     hospital.stack.api.mark_failed(hospital.name, run, stage)
     hospital.wait(lambda: hospital.is_gone(session), "the server session has ended", AT_ONCE)
@@ -91,7 +93,8 @@ def test_a_task_that_a_person_marks_failed_ends_in_the_warehouse_too_and_clearin
 def test_a_task_that_is_out_of_time_ends_in_the_warehouse_and_is_tried_again(
     hospital: LiveHospital, night: int
 ) -> None:
-    stage, _, session = hospital.hold(night, TABLE, execution_timeout=10)
+    stage = "crm.sor.etl_sor"
+    _, session = hospital.hold(night, stage, execution_timeout=10)
     hospital.wait(lambda: hospital.is_gone(session), "the server session has ended", 10 + AT_ONCE)
     hospital.wait_for_success(night)
 
@@ -102,7 +105,8 @@ def test_a_task_that_is_out_of_time_ends_in_the_warehouse_and_is_tried_again(
 def test_a_scheduler_that_is_killed_and_started_again_in_the_middle_leaves_no_trace(
     hospital: LiveHospital, night: int
 ) -> None:
-    stage, _, _ = hospital.hold(night, TABLE)
+    stage = "his.dv.etl_hubs"
+    hospital.hold(night, stage)
     assert hospital.stack.kill_component("scheduler", alone=False)
     assert hospital.stack.mend() == ["scheduler"]
     hospital.wait_for_success(night)
@@ -114,7 +118,8 @@ def test_a_scheduler_that_is_killed_and_started_again_in_the_middle_leaves_no_tr
 def test_a_scheduler_that_is_killed_without_its_workers_lets_the_stage_run_twice_and_one_of_them_counts(
     hospital: LiveHospital, night: int
 ) -> None:
-    stage, _, session = hospital.hold(night, TABLE)
+    stage = "crm.dv.etl_links"
+    _, session = hospital.hold(night, stage)
     assert hospital.stack.kill_component("scheduler", alone=True)
     assert hospital.stack.mend() == ["scheduler"]
     hospital.wait_for_success(night)
