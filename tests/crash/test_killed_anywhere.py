@@ -35,8 +35,6 @@ def broken_ground(server: EmbeddedServer) -> Iterator[Ground]:
 def nights(undisturbed: Undisturbed) -> list[dict[str, int]]:
     """Which instant each stage is killed at, night by night."""
     counts = {entry["stage"]: len(entry["instants"]) for entry in undisturbed.stages}
-    # When its end is written down, another attempt is a clear, at which a datamart is built anew.
-    counts["etl_dm"] -= 1
     if ALL:
         return [
             {stage: number for stage, count in counts.items() if number <= count}

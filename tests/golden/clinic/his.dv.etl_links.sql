@@ -574,24 +574,32 @@ from "pyelt_link_rows_5"
 where usable;
 
 -- insert keys that only links know: dv.patient_hub
-insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
-select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
-from (
-    select missing_1 as bk from "pyelt_link_rows_4" where usable and keyed
-) missing
-where missing.bk is not null
-order by missing.bk
-on conflict do nothing;
+with made as (
+    insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
+    select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
+    from (
+        select missing_1 as bk from "pyelt_link_rows_4" where usable and keyed
+    ) missing
+    where missing.bk is not null
+    order by missing.bk
+    on conflict do nothing
+    returning _id)
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, made._id, %(pipe)s, %(runid)s, true from made;
 
 -- insert keys that only links know: dv.practitioner_hub
-insert into "dv"."practitioner_hub" (_runid, _source_system, _insert_date, type, bk)
-select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
-from (
-    select missing_2 as bk from "pyelt_link_rows_4" where usable and keyed
-) missing
-where missing.bk is not null
-order by missing.bk
-on conflict do nothing;
+with made as (
+    insert into "dv"."practitioner_hub" (_runid, _source_system, _insert_date, type, bk)
+    select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
+    from (
+        select missing_2 as bk from "pyelt_link_rows_4" where usable and keyed
+    ) missing
+    where missing.bk is not null
+    order by missing.bk
+    on conflict do nothing
+    returning _id)
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, made._id, %(pipe)s, %(runid)s, true from made;
 
 -- look up the keys that were made: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner]
 update "pyelt_link_rows_4" r set "fk_patient_hub" = coalesce(r."fk_patient_hub", (select h._id from "dv"."patient_hub" h where h.bk = r.missing_1)), missing_1 = null, "fk_practitioner_hub" = coalesce(r."fk_practitioner_hub", (select h._id from "dv"."practitioner_hub" h where h.bk = r.missing_2)), missing_2 = null
@@ -611,6 +619,18 @@ from (
 ) r
 where not exists (select from "dv"."care_track_clinic_link" l where l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_clinic_organisation_hub" = r."fk_clinic_organisation_hub")
 order by "fk_care_track_hub", "fk_clinic_organisation_hub", type
+on conflict do nothing;
+
+-- note that the pipe gives them, too  [care_track_hstage -> CareTrackClinic]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."care_track_clinic_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_3" as r join "dv"."care_track_clinic_link" as l on l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_clinic_organisation_hub" = r."fk_clinic_organisation_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
 on conflict do nothing;
 
 -- resolve references that wait no longer: dv.care_track_clinic_link  [care_track_hstage -> CareTrackClinic]
@@ -647,6 +667,18 @@ from (
 ) r
 where not exists (select from "dv"."care_track_practitioner_link" l where l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub")
 order by "fk_care_track_hub", "fk_practitioner_hub", type
+on conflict do nothing;
+
+-- note that the pipe gives them, too  [care_track_hstage -> CareTrackPractitioner]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."care_track_practitioner_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_2" as r join "dv"."care_track_practitioner_link" as l on l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
 on conflict do nothing;
 
 -- let links wait for keys that are missing: dv.care_track_practitioner_link  [care_track_hstage -> CareTrackPractitioner]
@@ -819,6 +851,20 @@ where not exists (select from "dv"."patient_practitioner_link" l where l."fk_pat
 order by "fk_patient_hub", "fk_practitioner_hub", type
 on conflict do nothing;
 
+-- note that the pipe gives them, too  [patient_hstage -> PatientPractitioner, patient_hstage -> PatientPractitioner (2)]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."patient_practitioner_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_4" as r join "dv"."patient_practitioner_link" as l on l."fk_patient_hub" = r."fk_patient_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub" and l.type = 'gp'::text where r.usable
+    union all
+    select l._id from "pyelt_link_rows_5" as r join "dv"."patient_practitioner_link" as l on l."fk_patient_hub" = r."fk_patient_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub" and l.type = 'attending'::text where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
+on conflict do nothing;
+
 -- let links wait for keys that are missing: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner (2)]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s
@@ -903,6 +949,18 @@ from (
 ) r
 where not exists (select from "dv"."patient_household_link" l where l."fk_patient_hub" = r."fk_patient_hub" and l."fk_household_hub" = r."fk_household_hub")
 order by "fk_patient_hub", "fk_household_hub", type
+on conflict do nothing;
+
+-- note that the pipe gives them, too  [Patient view -> PatientHousehold]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."patient_household_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_6" as r join "dv"."patient_household_link" as l on l."fk_patient_hub" = r."fk_patient_hub" and l."fk_household_hub" = r."fk_household_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
 on conflict do nothing;
 
 -- resolve references that wait no longer: dv.patient_household_link  [Patient view -> PatientHousehold]

@@ -139,6 +139,15 @@ where not exists (select from "dv"."analyte_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- give keys that links needed their source  [analyte_hstage -> Analyte]
+with made as (
+    delete from "sys".given_keys as made using "dv"."analyte_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
+    returning made.row_id)
+update "dv"."analyte_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
+
 -- insert new keys: dv.lab_order_hub  [lab_order_hstage -> LabOrder]
 insert into "dv"."lab_order_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
@@ -148,6 +157,15 @@ from (
 where not exists (select from "dv"."lab_order_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [lab_order_hstage -> LabOrder]
+with made as (
+    delete from "sys".given_keys as made using "dv"."lab_order_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
+    returning made.row_id)
+update "dv"."lab_order_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.analyte_sat  [analyte_hstage -> Analyte]
 create temporary table "pyelt_changes_dv_analyte_sat" on commit drop as

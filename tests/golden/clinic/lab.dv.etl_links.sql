@@ -294,6 +294,18 @@ where not exists (select from "dv"."lab_order_patient_link" l where l."fk_lab_or
 order by "fk_lab_order_hub", "fk_patient_hub", type
 on conflict do nothing;
 
+-- note that the pipe gives them, too  [lab_order_hstage -> LabOrderPatient]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."lab_order_patient_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_1" as r join "dv"."lab_order_patient_link" as l on l."fk_lab_order_hub" = r."fk_lab_order_hub" and l."fk_patient_hub" = r."fk_patient_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
+on conflict do nothing;
+
 -- let links wait for keys that are missing: dv.lab_order_patient_link  [lab_order_hstage -> LabOrderPatient]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s

@@ -207,6 +207,15 @@ where not exists (select from "dv"."invoice_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- give keys that links needed their source  [invoice_hstage -> Invoice]
+with made as (
+    delete from "sys".given_keys as made using "dv"."invoice_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
+    returning made.row_id)
+update "dv"."invoice_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
+
 -- insert new keys: dv.patient_hub  [invoice_hstage -> Patient]
 insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
@@ -216,6 +225,15 @@ from (
 where not exists (select from "dv"."patient_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [invoice_hstage -> Patient]
+with made as (
+    delete from "sys".given_keys as made using "dv"."patient_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
+    returning made.row_id)
+update "dv"."patient_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.invoice_sat  [invoice_hstage -> Invoice]
 create temporary table "pyelt_changes_dv_invoice_sat" on commit drop as

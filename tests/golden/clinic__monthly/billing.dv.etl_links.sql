@@ -94,6 +94,18 @@ where not exists (select from "dv"."invoice_patient_link" l where l."fk_invoice_
 order by "fk_invoice_hub", "fk_patient_hub", type
 on conflict do nothing;
 
+-- note that the pipe gives them, too  [invoice_hstage -> InvoicePatient]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."invoice_patient_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_1" as r join "dv"."invoice_patient_link" as l on l."fk_invoice_hub" = r."fk_invoice_hub" and l."fk_patient_hub" = r."fk_patient_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
+on conflict do nothing;
+
 -- let links wait for keys that are missing: dv.invoice_patient_link  [invoice_hstage -> InvoicePatient]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s

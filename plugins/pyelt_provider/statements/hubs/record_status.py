@@ -105,18 +105,18 @@ def _looked_at(stage: Stage, group: Group, works: Sequence[Work], isolated: froz
         if work.delta.others_went:
             queries.append(_every_key(stage, work.entity))
         elif not work.entity.mapping.source.is_incremental:
-            queries.append(_loaded_keys(work.entity))
+            queries.append(_loaded_keys(stage, work.entity))
     return "\n    union\n    ".join(queries)
 
 
-def _loaded_keys(entity: MappedEntity) -> str:
+def _loaded_keys(stage: Stage, entity: MappedEntity) -> str:
     """The keys that the vault has from the mapping: a view, query or join does not say what it gave before."""
     hub = entity.hub.table.sql
     satellites = [item for item in satellites_of(entity) if item.kind is not SatelliteKind.RECORD_STATUS]
     if not satellites:
         return f"""select h.bk as _key
     from {hub} as h
-    where coalesce(h._source_system, %(pipe)s) = %(pipe)s and h.type = {text_literal(entity.hub.type)}"""
+    where {_brought_or_given(stage, entity)} and h.type = {text_literal(entity.hub.type)}"""
     return "\n    union\n    ".join(
         f"""select h.bk as _key
     from {satellite.table.sql} as v
@@ -126,6 +126,15 @@ def _loaded_keys(entity: MappedEntity) -> str:
     )
 
 
+def _brought_or_given(stage: Stage, entity: MappedEntity) -> str:
+    """The condition that the pipe brought a key of the hub, or gives it as well."""
+    table = entity.hub.table
+    return f"""(coalesce(h._source_system, %(pipe)s) = %(pipe)s or h._id in (
+        select row_id from {quote(stage.pipeline.sys_schema)}.given_keys
+        where pipe = %(pipe)s and not only_for_links
+            and (schemaname, tablename) = ({text_literal(table.schema)}, {text_literal(table.name)})))"""
+
+
 def _every_key(stage: Stage, entity: MappedEntity) -> str:
     """Every key of the hub that the pipe brought or filled: nobody knows which of them a removed mapping gave."""
     hub = entity.hub.table.sql
@@ -133,7 +142,7 @@ def _every_key(stage: Stage, entity: MappedEntity) -> str:
     tables = sorted({s.table for other in hubs for s in other.satellites if s.kind is not SatelliteKind.RECORD_STATUS})
     return "\n    union\n    ".join(
         (
-            f"select h.bk as _key from {hub} as h where coalesce(h._source_system, %(pipe)s) = %(pipe)s",
+            f"select h.bk as _key from {hub} as h where {_brought_or_given(stage, entity)}",
             *(
                 f"""select h.bk from {table.sql} as v
     join {hub} as h on h._id = v._id
