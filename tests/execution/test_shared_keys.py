@@ -182,8 +182,8 @@ def test_a_table_of_somebody_else_keeps_the_key_that_it_points_at(warehouse: Dat
     load = two_pipes(warehouse, tmp_path)
     night(load, tmp_path, DAY_1, his="a1 x9", crm="a1")
     warehouse.execute(
-        "create table public.note as select _id as person from dv.person_hub where bk = 'x9';"
-        "alter table public.note add foreign key (person) references dv.person_hub"
+        "create schema ward; create table ward.note as select _id as person from dv.person_hub where bk = 'x9';"
+        "alter table ward.note add foreign key (person) references dv.person_hub"
     )
     night(load, tmp_path, DAY_1, "his", his="a1")
     assert whole(load) == sorted([*expected("a1"), ("person", "x9")])
