@@ -30,7 +30,7 @@ from pyelt_provider.planning.stages import Stage, StageKind
 from pyelt_provider.statements.programs import statements_for
 from pyelt_provider.statements.runs.locking import lock_stage
 from pyelt_provider.statements.runs.ordering import check_order
-from pyelt_provider.statements.runs.taking_back import take_back
+from pyelt_provider.statements.staging.repeating import begin_again
 
 LOCK_PATIENCE = "2h"
 """How long a stage waits for its own advisory locks: other stages may be loading millions of rows behind them."""
@@ -167,7 +167,7 @@ def _walk(stage: Stage, run: Run, interpreter: Interpreter, connection: Any) -> 
     _execute(connection, "set local lock_timeout = %s", _lock_timeout(stage))
     interpreter.walk(check_order(stage, run))
     if again:
-        interpreter.walk(take_back(stage, run))
+        interpreter.walk(begin_again(stage, run, failed=state is StageState.FAILED))
     interpreter.walk(statements_for(stage, run))
 
 

@@ -24,7 +24,7 @@ def judge(stage: Stage, run: Run, staging: StagingTable, *, everything: bool) ->
     """
     rules = tuple(rule for rule in stage.the_pipe.validations if rule.table == staging.name)
     known = yield _last_rules(stage, staging)
-    text = _fingerprint(stage, rules)
+    text = rules_fingerprint(stage, rules)
     changed = known.value != text and (known.value is not None or bool(rules))
     verdicts = yield from _find_verdicts(run, staging, rules, everything=everything or changed)
     if verdicts:
@@ -55,7 +55,8 @@ def _counting(statement: Statement, counted: list[int]) -> Program:
     counted.append(result.row_count)
 
 
-def _fingerprint(stage: Stage, rules: tuple[Validation, ...]) -> str:
+def rules_fingerprint(stage: Stage, rules: tuple[Validation, ...]) -> str:
+    """Return a digest of the validations and of the project's functions that they call."""
     functions = {
         f.name.rpartition(".")[2].lower(): f.sql for f in (*stage.pipeline.functions, *stage.the_pipe.functions)
     }
