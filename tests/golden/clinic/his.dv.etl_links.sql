@@ -1005,22 +1005,32 @@ from changed
 where t.ctid = changed.place;
 
 -- record invalid rows: dv._exceptions  [validations of dv.care_track_sat]
-insert into "dv"."_exceptions"
-    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, found.message, found.key_fields,
-    found.fields
-from (
+with found as (
     select distinct s._validation_msg as message, jsonb_build_object('bk', (select o.bk from "dv"."care_track_hub" o where o._id = s._id))::text as key_fields,
         jsonb_build_object('specialism', s."specialism", 'started', s."started", 'ended', s."ended")::text as fields
     from "sys".journal j
     join "dv"."care_track_sat" s on s._id = j.row_id and to_jsonb(s) @> (j.before -> '@key')
     where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
-      and not s._valid
-) found
+      and not s._valid),
+known as (
+    select e._id, e._last_runid, f.key_fields, f.fields, f.message
+    from found f
+    join "dv"."_exceptions" e
+      on md5(e.key_fields) = md5(f.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
+      and e.key_fields = f.key_fields and e.fields = f.fields and e.message = f.message and e._source_system = %(pipe)s),
+journalled as (
+    insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
+    from known where _last_runid is distinct from %(runid)s),
+seen_again as (
+    update "dv"."_exceptions" e set _last_runid = %(runid)s
+    from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
+insert into "dv"."_exceptions"
+    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, f.message, f.key_fields, f.fields
+from found f
 where not exists (
-    select from "dv"."_exceptions" e
-    where md5(e.key_fields) = md5(found.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
-      and e.message = found.message and e._source_system = %(pipe)s and e.fields = found.fields);
+    select from known where (known.key_fields, known.fields, known.message) = (f.key_fields, f.fields, f.message));
 
 -- see whether validations were removed
 select s.mapping from "sys".mapping_states s
