@@ -21,6 +21,7 @@ from typing import Any
 import psycopg2
 
 from crash.instants import Instants, WatchedEnvironment
+from crash.leftovers import left_behind
 from crash.project import read_project
 from crash.state import State, difference, state_of
 from grants import grant_loading
@@ -192,6 +193,7 @@ def disturbed(server: str, scenario: Scenario, folder: Path, at: dict[str, int],
                 found = difference(expected[stage.id], night.state())
             if found:
                 break
+        found = found or left_behind(warehouse)
     return {"kills": kills, "found": found and [f"night {scenario.name}, after {kills[-3:]}:", *found]}
 
 
