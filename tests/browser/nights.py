@@ -25,6 +25,11 @@ def wait_until_done_again(demo: DemoStack, run: str, before: dict[str, int]) -> 
     _wait(demo, lambda: attempts(demo, run)["close"] > before["close"])
 
 
+def wait_until_red(demo: DemoStack, run: str) -> None:
+    """Wait until a run of the DAG `clinic` has failed."""
+    _wait(demo, lambda: any(found.run_id == run and found.state == "failed" for found in demo.api.runs("clinic")))
+
+
 def attempts(demo: DemoStack, run: str) -> dict[str, int]:
     """How often each stage of a run was done."""
     counted = (

@@ -18,6 +18,7 @@ from browser.nights import (
     warehouse_rows,
 )
 from browser.pages import CHECK_MARK, LAST, ROWS, RUNS, around, cell, open_all, run_page
+from docs.mornings import morning, words
 from pyelt_provider.demo.stack import DemoStack
 from pyelt_provider.sample.expected import problems
 
@@ -125,7 +126,8 @@ def test_clearing_a_layer_on_the_command_line_leaves_the_warehouse_as_it_was(
 ) -> None:
     before, rows = attempts(demo, LAST), warehouse_rows(demo)
 
-    airflow("tasks", "clear", "clinic", "-t", "lab.valset.", "-s", "2026-02-03", "-e", "2026-02-04", "-d", "--yes")
+    typed = morning("A delivery was wrong, and nothing was loaded after it")[0]
+    airflow(*words(typed.replace("his.sor.", "lab.valset."))[1:])
     wait_until_all_ended(demo)
 
     again = {stage for stage, count in attempts(demo, LAST).items() if count > before[stage]}
@@ -135,17 +137,32 @@ def test_clearing_a_layer_on_the_command_line_leaves_the_warehouse_as_it_was(
     assert warehouse_rows(demo) == rows
 
 
+def test_a_task_that_is_red_is_cleared_when_its_file_is_mended(demo: DemoStack, airflow: Callable[..., None]) -> None:
+    rows, (typed,) = warehouse_rows(demo), morning("A task is red")
+    file = demo.places.data_root / "his" / "2026-02-03" / "patients.csv"
+    right = file.read_bytes()
+    file.write_bytes(right + b"one value too few\n")
+    airflow(*words(typed)[1:])
+    wait_until_red(demo, LAST)
+    assert warehouse_rows(demo) == rows
+
+    file.write_bytes(right)
+    airflow(*words(typed)[1:])
+    wait_until_all_ended(demo)
+
+    assert warehouse_rows(demo) == rows
+    assert problems(demo.warehouse_url) == []
+
+
 def test_a_backfill_loads_nights_that_were_taken_back_in_their_order(
     demo: DemoStack, airflow: Callable[..., None], pyelt: Callable[..., None]
 ) -> None:
     rows = warehouse_rows(demo)
-    pyelt("rewind", "configs/clinic", "--to", run_number(demo, RUNS[3]), "--yes")
+    _, taken_back, backfilled = morning("A delivery was wrong, and later nights were loaded")
+    pyelt(*words(taken_back, **{"4.00": run_number(demo, RUNS[3])})[1:])
     assert warehouse_rows(demo) != rows
 
-    airflow(
-        "backfill", "create", "--dag-id", "clinic", "--from-date", "2026-02-02", "--to-date", "2026-02-04",
-        "--reprocess-behavior", "completed", "--max-active-runs", "1",
-    )  # fmt: skip
+    airflow(*words(backfilled)[1:])
     wait_until_all_ended(demo)
 
     assert warehouse_rows(demo) == rows

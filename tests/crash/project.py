@@ -186,7 +186,7 @@ SECOND = Delivery(
     codes="sex;m;man\nsex;y;another\n",
     relations="('1','A.','two','d2'),('2','B.','two','d2'),('8','H.','one','d8'),('11','I.','three','d7')",
 )
-# A wrong delivery has no new key that both pipes bring: such a key stays for as long as the other pipe uses it.
+# Wrongly, both pipes bring patient 13 and doctor d12, too.
 WRONG = Delivery(
     day="2026-01-02",
     patients="""
@@ -199,7 +199,7 @@ WRONG = Delivery(
         13;Jan;1985-01-01;m;06-9;06-9;d12;r3;;5
     """,
     codes="sex;m;men\nsex;z;unknown\n",
-    relations="('1','A.','one','d7'),('3','C.','four','d3'),('9','I.','two','d12'),('12','J.','two','d7')",
+    relations="('1','A.','one','d7'),('3','C.','four','d3'),('9','I.','two','d12'),('12','J.','two','d7'),('13','K.','two','d12')",
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyelt_provider.identifiers import TableName, quote, text_literal
+from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.step import Count, Program, Routine, Statement
@@ -92,7 +93,7 @@ cross join lateral (
 where {brought}""",
     )
     if found.row_count:
-        yield from _give(sys, table, heirs, known)
+        yield from _give(stage, table, heirs, known)
     yield Statement(label="forget who needs them", sql=f"drop table {heirs}")
 
 
@@ -141,7 +142,25 @@ def _candidates(stage: Stage, table: TableName, users: tuple[_User, ...]) -> str
     return "\n        union all\n        ".join((noted, *rows))
 
 
-def _give(sys: str, table: TableName, heirs: str, known: dict[str, object]) -> Program:
+def _types(stage: Stage, table: TableName) -> list[tuple[str, str]]:
+    """Return (pipe, type) for the types of the hub's keys that each pipe's mappings give, the least specific first."""
+    hubs = stage.pipeline.hubs
+    found = {
+        (pipe.name, hubs[mapping.hub].type): _depth(stage.pipeline, mapping.hub)
+        for pipe in stage.pipeline.pipes
+        for mapping in pipe.entities
+        if hubs[mapping.hub].table == table
+    }
+    return sorted(found, key=lambda given: (given[0], found[given], given[1]))
+
+
+def _depth(pipeline: Pipeline, hub: str) -> int:
+    parent = pipeline.hubs[hub].extends
+    return 0 if parent is None else 1 + _depth(pipeline, parent)
+
+
+def _give(stage: Stage, table: TableName, heirs: str, known: dict[str, object]) -> Program:
+    sys = quote(stage.pipeline.sys_schema)
     yield Statement(
         label="leave the other keys to who needs them",
         parameters=known,
@@ -152,6 +171,21 @@ set _source_system = heir.pipe, _runid = heir.runid, _insert_date = coalesce(hei
 from {heirs} as heir
 where heir._id = k._id and (k._source_system, k._runid) is distinct from (heir.pipe, heir.runid)""",
     )
+    types = _types(stage, table)
+    if len({given for _, given in types}) > 1:
+        yield Statement(
+            label="give them the type that their pipe gives",
+            parameters={**known, "pipes": [pipe for pipe, _ in types], "types": [given for _, given in types]},
+            table=table,
+            sql=f"""
+update {table.sql} as k set type = given.types[1]
+from {heirs} as heir
+join (
+    select pipe, array_agg(type order by place) as types
+    from unnest(%(pipes)s::text[], %(types)s::text[]) with ordinality as one (pipe, type, place)
+    group by pipe) as given on given.pipe = heir.pipe
+where heir._id = k._id and not heir.is_link and k.type <> all(given.types)""",
+        )
     yield Statement(
         label="forget what the keys themselves say now",
         parameters=known,
