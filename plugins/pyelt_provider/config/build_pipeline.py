@@ -21,7 +21,7 @@ from pyelt_provider.config.pipe_file import PipeFile
 from pyelt_provider.config.schedules import build_schedule, check_timezone
 from pyelt_provider.config.shapes import MISSING, checked_against
 from pyelt_provider.config.spots import Cursor, Problems, Spot
-from pyelt_provider.config.template_text import check_template
+from pyelt_provider.config.template_text import check_path
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.errors import ConfigError
@@ -227,8 +227,8 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}", name):
         what = f"{name!r} cannot be the name of a pipeline"
         (top / "pipeline").wrong(what, "use letters, digits, '_', '-' and '.', at most 100")
-    for key in ("log_path", "ddl_log_path", "sql_log_path"):
-        check_template(getattr(content, key), top / key)
+    for key in ("data_root", "datatransfer_path", "log_path", "ddl_log_path", "sql_log_path"):
+        check_path(getattr(content, key), top / key)
     check_connection(content.conn_dwh, top / "conn_dwh", "postgresql")
     check_timezone(content.timezone, top / "timezone")
     if content.end_date is not None and content.end_date < content.start_date:
