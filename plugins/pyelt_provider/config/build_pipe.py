@@ -14,7 +14,7 @@ from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor, Spot, nearest
 from pyelt_provider.config.sql_text import function_names
-from pyelt_provider.config.template_text import check_template
+from pyelt_provider.config.template_text import check_path
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
 from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
@@ -75,7 +75,7 @@ def _source(pipe: PipeContext) -> FileSource | DatabaseSource:
         (cursor / "source_conn_id").wrong(
             what, "leave it out, or write source_path as a URL such as s3://bucket/folder"
         )
-    check_template(content.source_path, cursor / "source_path")
+    check_path(content.source_path, cursor / "source_path")
     return FileSource(path=content.source_path or ".", conn_id=content.source_conn_id)
 
 

@@ -13,7 +13,7 @@ from pyelt_provider.config.pipeline_file import PipelineFile
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.sql_text import check_fragment
-from pyelt_provider.config.template_text import check_template
+from pyelt_provider.config.template_text import check_path, check_template
 from pyelt_provider.identifiers import checked, hub_table
 from pyelt_provider.model.domain import Hub
 from pyelt_provider.model.limits import Limits
@@ -128,7 +128,7 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
     kind = given[0] if given else "csv"
     if given:
         _check_kind(content, kind, cursor, pipe)
-        check_template(getattr(content, kind), cursor / kind)
+        (check_path if kind in ("csv", "fixed_width") else check_template)(getattr(content, kind), cursor / kind)
     columns = content.columns if isinstance(content.columns, list) else []
     if isinstance(content.columns, list):
         for index, name in enumerate(columns):

@@ -44,6 +44,8 @@ Instead of YAML, the folder may have a `config.py` with dicts in PyELT's keys; s
 - In keys marked *env*, `${NAME}` is replaced by the environment variable, `${NAME:-default}` by a default when it is not
   set. A variable that is not set and has no default is a problem.
 - SQL expressions are written over the columns of the table they read, whose alias is `s`.
+- SQL in a config is trusted like code: it runs as it is written, with the rights of the role that loads. Review it so; see
+  [security](../SECURITY.md).
 - The column *PyELT* names the key of PyELT's dicts that a key stands for; other names that are accepted stand in
   brackets.
 """

@@ -27,7 +27,8 @@ class LogFiles:
         self._heading = visible(f"{stage.id}, attempt {run.attempt}, {run.dag_id} {run.dag_run_id}")
         paths = {"log": stage.pipeline.logs.log, "ddl": stage.pipeline.logs.ddl, "sql": stage.pipeline.logs.sql}
         self._paths = {
-            kind: Path(stage.pipeline.data_root)
+            kind: Path(stage.pipeline.project_folder)
+            / stage.pipeline.data_root
             / environment.render(path, run)
             / f"{run.number}_{stage.pipe_name or stage.pipeline.name}_{kind}.log"
             for kind, path in paths.items()

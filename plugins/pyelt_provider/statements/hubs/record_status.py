@@ -9,6 +9,7 @@ from pyelt_provider.model.domain import Satellite, SatelliteKind
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work, satellites_of
+from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.mappings.row_isolation import dollar_quoted, fenced_relation
 from pyelt_provider.statements.sql.expressions import cannot_fail
@@ -53,7 +54,7 @@ def find_status_changes(
     not_given = "".join(
         f"\n    and not exists (select from {work.entity.rows} as g where g._key = k._key)" for work in works
     )
-    kept = "".join(f"{_kept_by_rejected(stage, work)},\n" for work in staged)
+    kept = "".join(f"{_kept_by_rejected(stage, run, work)},\n" for work in staged)
     not_kept = "".join(
         f"\n    and not exists (select from kept_{work.entity.number} as g where g._key = k._key)" for work in staged
     )
@@ -190,11 +191,14 @@ def _not_rejected(entity: MappedEntity) -> str:
         where s._pyelt_row in (select _row from {entity.rejected}) and {entity.key} = k._key)"""
 
 
-def _kept_by_rejected(stage: Stage, work: Work) -> str:
+def _kept_by_rejected(stage: Stage, run: Run, work: Work) -> str:
     """Two parts of a `with`: what rejected active rows, or the rows that they replaced, gave while they stood."""
     entity, number = work.entity, work.entity.number
     assert entity.staging is not None
     table, sys = entity.staging.table.sql, quote(stage.pipeline.sys_schema)
+    key, of_its_time = _unless_filtered(entity), ""
+    if work.delta.past_filters:
+        key, of_its_time = surely(entity), f" and {passed(stage, run, entity, _suffix(work))}"
     return f"""later_{number} as (
     select r._id, r._runid,
         r._runid <> all(%(runids_{number})s::numeric[]) and {stood(stage, "r", _suffix(work), but_now=True)} as stood,
@@ -208,9 +212,9 @@ def _kept_by_rejected(stage: Stage, work: Work) -> str:
     union
     {replaced_rows(stage, entity.staging, _suffix(work), f"later_{number}")}),
 kept_{number} as (
-    select {_unless_filtered(entity)} as _key
+    select {key} as _key
     from {entity.relation}
-    where s._id in (select _id from later_{number} where stood))"""
+    where s._id in (select _id from later_{number} where stood){of_its_time})"""
 
 
 def _unless_filtered(entity: MappedEntity) -> str:

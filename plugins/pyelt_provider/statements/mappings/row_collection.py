@@ -22,14 +22,14 @@ from pyelt_provider.statements.mappings.sources import conditions_of
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
 
 
-def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
+def collect_touched(stage: Stage, run: Run, group: Group) -> Routine[bool]:
     """Collect which rows and keys of a group of mappings have changed; return False when none has."""
     if group.full:
         return True
     if not (yield from _touch(stage, group)):
         return False
     if group.needs_keys:
-        yield from collect_changed_keys(stage, group)
+        yield from collect_changed_keys(stage, run, group)
         if not group.by_row:
             yield Statement(label="gather statistics of changed keys", sql=f"analyze {group.keys}")
     return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import quote
 
-SYS_VERSION = 4
+SYS_VERSION = 5
 
 
 def create_bookkeeping(sys_schema: str) -> str:
@@ -75,6 +75,8 @@ create table if not exists {s}.mapping_states (
     id bigint generated always as identity primary key,
     pipe text not null, mapping text not null, runid numeric not null, stage text not null,
     fingerprint text not null, key_fingerprint text not null);
+-- The mapping's filter ('' is none), null where an older version did not note it, and for what is no mapping.
+alter table {s}.mapping_states add column if not exists filter text;
 create index if not exists mapping_states_mapping on {s}.mapping_states (pipe, mapping, id);
 
 -- The position of changed_since sources: the greatest value seen, per load.
