@@ -15,6 +15,7 @@ from browser.nights import (
     task_states,
     wait_until_all_ended,
     wait_until_done_again,
+    wait_until_red,
     warehouse_rows,
 )
 from browser.pages import CHECK_MARK, LAST, ROWS, RUNS, around, cell, open_all, run_page

@@ -1,7 +1,7 @@
 """Whatever is cleared after a night that went well and run again, the warehouse ends as if nothing had been cleared.
 
 With a corrected delivery it ends as if only that had been delivered. What comes after the cleared tasks is cleared with
-them, or done by the next night.
+them; or it is done by the next night, as after a night in which it had failed.
 """
 
 from __future__ import annotations
