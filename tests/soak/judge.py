@@ -57,6 +57,7 @@ def problems(disturbed: Database, undisturbed: Hospital, story: Story) -> list[s
     model = Model(story)
     for number in range(len(story.nights)):
         model.night(number)
+    found += [f"without any harm: {text}" for text in vault_differences(undisturbed, model)]
     found += [f"not as the model: {text}" for text in vault_differences(hospital, model)]
     return found + _differences(hospital, undisturbed)
 
