@@ -21,6 +21,7 @@ from soak.stack import SoakStack
 from soak.story import told
 
 STALLED_SECONDS, GIVEN_UP_SECONDS = 90, 600
+PATIENT_SECONDS = 60
 LONGEST_TEXT = 1000
 
 PROGRESS = """
@@ -78,7 +79,7 @@ class _Soak:
         self.told = told(seed, nights)
         self.harms: Iterator[Harm] = random_harms(seed, gap)
         self.began = time.monotonic()
-        self.moved, self.progress = self.began, (0, 0, 0)
+        self.moved, self.progress, self.ended_at_harm = self.began, (0, 0, 0), 0
 
     def play(self) -> Account:
         disturbed, undisturbed = self._database("disturbed"), self._database("undisturbed")
@@ -113,8 +114,9 @@ class _Soak:
         at = time.monotonic() + harm.pause
         self.moved = time.monotonic()
         while not self._loaded(end) and not self.account.problems:
-            if time.monotonic() > at:
+            if time.monotonic() > at + (0 if self._has_moved() else PATIENT_SECONDS):
                 self._harm(harm)
+                self.ended_at_harm = self.progress[2]
                 harm = next(self.harms)
                 at = time.monotonic() + harm.pause
             for name in self.stack.mend():
@@ -123,6 +125,10 @@ class _Soak:
             self._clear_what_failed()
             self._look_at_progress()
             time.sleep(0.5)
+
+    def _has_moved(self) -> bool:
+        """Whether a task or two have ended since the last harm: a slow machine is not harmed faster than it works."""
+        return abs(self.progress[2] - self.ended_at_harm) >= 2
 
     def _harm(self, harm: Harm) -> None:
         if not do(self.stack, harm):
