@@ -97,6 +97,26 @@ def test_a_pipeline_that_is_scheduled_on_a_table_is_called_when_it_is_up_to_date
     assert called == [(later.name,)]
 
 
+def test_what_is_refused_is_let_through_for_one_run_by_its_parameters(town: Town) -> None:
+    town.write("max_rejected: 0\n")
+    town.deliver("north", "2026-01-05", "1,p1,Ann,d1")
+    for day in ("2026-01-06", "2026-01-07"):
+        town.deliver("north", day)
+    for day in ("2026-01-08", "2026-01-09"):
+        town.deliver("north", day, "1,p1,Ann,d1", "2,p2,Bob,d1", "2,p2,Rob,d1")
+
+    def loaded(day: str, **allowed: bool) -> tuple[str, list[tuple[Any, ...]]]:
+        _, states = town.run(day, pipes=["north"], parts=["sor"], **allowed)
+        rows = town.warehouse.rows("select count(*) from sor_north.visit_hstage where _active")
+        return states["north.sor.etl_sor"], rows
+
+    assert loaded("2026-01-05") == ("success", [(1,)])
+    assert loaded("2026-01-06") == ("failed", [(1,)])
+    assert loaded("2026-01-07", allow_deletions=True) == ("success", [(0,)])
+    assert loaded("2026-01-08", allow_deletions=True) == ("failed", [(0,)])
+    assert loaded("2026-01-09", allow_rejections=True) == ("success", [(1,)])
+
+
 def test_parameters_limit_a_run_to_a_pipe_and_a_layer_and_being_skipped_stops_nothing(town: Town) -> None:
     town.write()
     town.deliver("north", "2026-01-05", "1,p1,Ann,d1")

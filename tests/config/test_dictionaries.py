@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pyelt_provider.config.dictionaries import pipeline_from_dicts
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.errors import ConfigError
 from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.limits import Amount, Limits, share
 from pyelt_provider.model.pipe import DatabaseSource, FileSource
 from pyelt_provider.model.pipeline import CronSchedule, EmailSettings, OnErrors
 
@@ -231,3 +233,21 @@ def test_pipes_may_stand_in_a_dict_or_a_list_of_the_module(tmp_path: Path) -> No
     ]
     text = "general_config = {'conn_dwh': 'dwh'}\npipes = [{'pipe': 'a'}, {'pipe': 'b'}]\n"
     assert [pipe.name for pipe in read_pipeline(write_module(tmp_path, text), {}).pipes] == ["a", "b"]
+
+
+def test_limits_are_given_in_dicts_too_at_the_pipeline_the_pipe_and_the_table() -> None:
+    pipes = {
+        "his": {
+            "max_rejected": 5,
+            "sor": {
+                "a_hstage": {"csv": "a.csv", "key": ["id"]},
+                "b_hstage": {"csv": "b.csv", "key": ["id"], "max_deleted": "2.5%", "min_rows": 0},
+            },
+        },
+    }
+    pipeline = pipeline_from_dicts({"conn_dwh": "dwh", "max_rejected": "1%", "max_deleted": "10%"}, pipes)
+    five = Amount(Decimal(5))
+    assert [table.limits for table in pipeline.pipe("his").tables] == [
+        Limits(max_deleted=share(10), max_rejected=five),
+        Limits(min_rows=0, max_deleted=share("2.5"), max_rejected=five),
+    ]

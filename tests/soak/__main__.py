@@ -3,7 +3,8 @@
 Then a month of nights is backfilled after its newest night was loaded: refused, taken back, loaded in order; and another
 one with several nights at a time.
 
-PYELT_SOAK_MINUTES: go on with further stories until so many minutes are over (without it: one story, and the months).
+PYELT_SOAK_MINUTES: begin further stories, but no further chapter of one (1 to 8 nights), until so many minutes are over;
+without it, one whole story and the months.
 PYELT_SOAK_NIGHTS: nights per story, and of the backfills (30). PYELT_SOAK_SEED: the first story's number (random; it is printed).
 PYELT_SOAK_GAP: seconds between two harms on average (8). PYELT_SOAK_LOGS: where the logs go when something is wrong.
 """
@@ -11,6 +12,7 @@ PYELT_SOAK_GAP: seconds between two harms on average (8). PYELT_SOAK_LOGS: where
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import signal
@@ -37,14 +39,15 @@ def main() -> int:
     )
     with soak_stack(_say) as stack:
         while True:
-            account = soak(stack, seed, nights, gap=gap, say=_say)
+            left = minutes * 60 - (time.monotonic() - began) if minutes else math.inf
+            account = soak(stack, seed, nights, gap=gap, say=_say, seconds=left)
             _say(str(account))
             if account.problems:
                 return _wrong(stack, logs)
             if time.monotonic() - began >= minutes * 60:
                 break
             seed += 1
-        for backfill in (load_newest_first, load_side_by_side):
+        for backfill in () if minutes else (load_newest_first, load_side_by_side):
             found = backfill(stack, nights)
             _say("\n".join([f"{backfill.__name__} of {nights} nights:", *(found or ["  as it should be"])]))
             if found:

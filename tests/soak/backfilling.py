@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+import psutil
+
 from soak.live import LiveHospital
 from soak.stack import SoakStack
 from soak.story import told_at_once
@@ -52,6 +54,23 @@ def load_side_by_side(stack: SoakStack, nights: int, *, at_a_time: int = 3) -> l
     hospital.let(nights - 1, **BY_HAND)
     hospital.backfill(0, nights - 1, "--max-active-runs", str(at_a_time))
     return _judged(hospital, nights - 1)
+
+
+def load_with_a_late_start(stack: SoakStack) -> list[str]:
+    """Load two nights at a time, of which the first one's first task hangs before it says a word to the warehouse."""
+    hospital = LiveHospital(stack, "late_start", told_at_once(10, 2))
+    hospital.let(1, **BY_HAND)
+    hospital.create_backfill(0, 1, "--max-active-runs", "2")
+    late = psutil.Process(hospital.wait(lambda: hospital.process_of(0, "prepare"), "the first task of night 0 runs"))
+    late.suspend()
+    try:
+        hospital.wait(
+            lambda: hospital.task(1, "his.sor.etl_sor")[0] in ("up_for_reschedule", "success"), "night 1 comes"
+        )
+    finally:
+        late.resume()
+    hospital.wait_for_backfill(2)
+    return _judged(hospital, 1)
 
 
 def _judged(hospital: LiveHospital, last: int) -> list[str]:

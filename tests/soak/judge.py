@@ -27,10 +27,13 @@ LEFT = """
     union all
     select 'run ' || runid || ' has not ended' from sys.runs where finish_date is null
     union all
-    select 'run ' || runid || ' was overtaken by ' || overtaken_by from sys.runs where overtaken_by is not null
+    select 'run ' || runid || ' was overtaken by ' || overtaken_by from sys.runs
+    where overtaken_by is not null and dag_run_id not like '% as ' || runid
     union all
-    select stage || ' of run ' || runid || ' is ' || state from sys.stages where state <> 'done'
+    select stage || ' of run ' || runid || ' is ' || stages.state from sys.stages join sys.runs using (runid)
+    where stages.state <> 'done' and overtaken_by is null
 """
+"""A night that got a new number (because older ones were loaded behind it) has nothing left under its old one."""
 SESSIONS = """
     select concat('session ', application_name, ' is ', state, ': ', left(query, 60))
     from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
@@ -49,14 +52,16 @@ def problems(disturbed: Database, undisturbed: Hospital, story: Story) -> list[s
         return found  # the rest follows from it
     found = leftovers(disturbed)
     if orders := disturbed.rows(
-        "select runid, interval_end from sys.runs where interval_end < (select max(before.interval_end) from sys.runs "
-        "as before where before.runid < runs.runid)"
+        "select runid, interval_end from sys.runs where overtaken_by is null and interval_end < ("
+        "select max(before.interval_end) from sys.runs as before where before.runid < runs.runid "
+        "and before.overtaken_by is null)"
     ):
         found.append(f"run numbers do not follow the nights: {orders}")
     hospital = Hospital(disturbed, undisturbed.folder, story)
     model = Model(story)
     for number in range(len(story.nights)):
         model.night(number)
+    found += [f"without any harm: {text}" for text in vault_differences(undisturbed, model)]
     found += [f"not as the model: {text}" for text in vault_differences(hospital, model)]
     return found + _differences(hospital, undisturbed)
 

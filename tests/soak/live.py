@@ -93,7 +93,9 @@ class LiveHospital:
         return self._runs()[night][0]
 
     def task(self, night: int, task_id: str) -> tuple[str, int]:
-        """The state of a task and the number of its try."""
+        """The state of a task and the number of its try; nothing and 0 before there is one."""
+        if night not in self._runs():
+            return "", 0
         query = "select state, try_number from task_instance where (dag_id, run_id, task_id) = (%s, %s, %s)"
         [(state, tries)] = self.stack.metadata(query, self.name, self.run_id(night), task_id)
         return str(state), int(tries)
@@ -159,16 +161,34 @@ class LiveHospital:
 
     def backfill(self, first: int, last: int, *options: str) -> None:
         """``airflow backfill create`` for these nights, waited for to its end."""
+        self.create_backfill(first, last, *options)
+        self.wait_for_backfill(last - first + 1)
+
+    def create_backfill(self, first: int, last: int, *options: str) -> None:
+        """``airflow backfill create`` for these nights."""
         dates = ["--from-date", str(day_of(first)), "--to-date", str(day_of(last))]
         self.wait(lambda: self.stack.metadata("select from dag where dag_id = %s", self.name), "Airflow knows the DAG")
         airflow(self.stack, "backfill", "create", "--dag-id", self.name, *dates, *options)
+
+    def wait_for_backfill(self, nights: int) -> None:
+        """Wait until nothing is left to do of a backfill of so many nights."""
         unfinished = "select from backfill where dag_id = %s and completed_at is null"
-        ended = "select count(*) from dag_run where dag_id = %s and state not in ('success', 'failed')"
+        open_runs = "select count(*) from dag_run where dag_id = %s and state not in ('success', 'failed')"
 
         def done() -> bool:
-            return self.stack.metadata(ended, self.name) == [(0,)] and not self.stack.metadata(unfinished, self.name)
+            return self.stack.metadata(open_runs, self.name) == [(0,)] and not self.stack.metadata(
+                unfinished, self.name
+            )
 
-        self.wait(done, "the backfill has ended", PATIENCE_SECONDS + 60 * (last - first + 1))
+        self.wait(done, "the backfill has ended", PATIENCE_SECONDS + 60 * nights)
+
+    def process_of(self, night: int, task_id: str) -> int | None:
+        """The number of the process in which a task runs; None when it does not run."""
+        if night not in self._runs():
+            return None
+        query = "select pid from task_instance where (dag_id, run_id, task_id, state) = (%s, %s, %s, 'running')"
+        found = self.stack.metadata(query, self.name, self.run_id(night), task_id)
+        return int(found[0][0]) if found and found[0][0] else None
 
     def _runs(self) -> dict[int, tuple[str, str]]:
         query = "select run_id, state, logical_date from dag_run where dag_id = %s order by logical_date"

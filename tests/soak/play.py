@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from soak.stack import SoakStack
 from soak.story import told
 
 STALLED_SECONDS, GIVEN_UP_SECONDS = 90, 600
+PATIENT_SECONDS = 60
 LONGEST_TEXT = 1000
 
 PROGRESS = """
@@ -34,7 +36,8 @@ class Account:
     """What happened in a soak, and what is wrong at its end."""
 
     seed: int
-    nights: int
+    nights: int = 0
+    """How many were loaded and judged."""
     harms: Counter[str] = field(default_factory=Counter)
     died: Counter[str] = field(default_factory=Counter)
     """Components that ended by themselves, because of what was done to others."""
@@ -56,22 +59,27 @@ class Account:
         return "\n".join([*lines, *(f"  WRONG: {text[:LONGEST_TEXT]}" for text in self.problems)])
 
 
-def soak(stack: SoakStack, seed: int, nights: int, *, gap: float, say: Callable[[str], None]) -> Account:
+def soak(
+    stack: SoakStack, seed: int, nights: int, *, gap: float, say: Callable[[str], None], seconds: float = math.inf
+) -> Account:
     """Load a story of so many nights with a harm each `gap` seconds on average; return what happened.
 
+    What is loaded is judged after each chapter; after `seconds`, no further chapter begins.
     The seed decides the deliveries, the rules, and which harm follows which after how long; what a harm meets is timing.
     """
-    return _Soak(stack, seed, nights, gap, say).play()
+    return _Soak(stack, seed, nights, gap, say, seconds).play()
 
 
 class _Soak:
-    def __init__(self, stack: SoakStack, seed: int, nights: int, gap: float, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, stack: SoakStack, seed: int, nights: int, gap: float, say: Callable[[str], None], seconds: float
+    ) -> None:
         self.stack, self.say, self.name = stack, say, f"soak_{seed}"
-        self.account = Account(seed, nights)
+        self.account, self.seconds = Account(seed), seconds
         self.told = told(seed, nights)
         self.harms: Iterator[Harm] = random_harms(seed, gap)
         self.began = time.monotonic()
-        self.moved, self.progress = self.began, (0, 0, 0)
+        self.moved, self.progress, self.ended_at_harm = self.began, (0, 0, 0), 0
 
     def play(self) -> Account:
         disturbed, undisturbed = self._database("disturbed"), self._database("undisturbed")
@@ -79,22 +87,22 @@ class _Soak:
         folder.mkdir()
         straight = Hospital(undisturbed, folder, self.told.story)
         self.told.deliver(straight)
-        account = self.account
-        account.problems = [f"without any harm: {text}" for text in self.told.load_undisturbed(straight)]
-        if account.problems:
-            return account
+        first = 0
         for end in self.told.ends:
             chapter = self.told.chapter(end, self.name, disturbed, folder)
             self._tell(f"a chapter until night {end}, with {chapter.rules}")
             chapter.write(self.stack.places.dags)
             self._disturb_until_loaded(end)
-            if account.problems:
-                return account
-        self.stack.mend(patience=0)
-        account.attempts = disturbed.rows("select count(*) from sys.attempts")[0][0]
-        account.problems = problems(disturbed, straight, self.told.story)
-        account.seconds = time.monotonic() - self.began
-        return account
+            if not self.account.problems:
+                self.stack.mend(patience=0)
+                self.told.load_undisturbed(straight, first, end)
+                self.account.problems = problems(disturbed, straight, self.told.until(end))
+                self.account.nights, first = end + 1, end + 1
+            if self.account.problems or self.began + self.seconds < time.monotonic():
+                break
+        self.account.attempts = disturbed.rows("select count(*) from sys.attempts")[0][0]
+        self.account.seconds = time.monotonic() - self.began
+        return self.account
 
     def _database(self, kind: str) -> Database:
         name = f"{self.name}_{kind}"
@@ -106,8 +114,9 @@ class _Soak:
         at = time.monotonic() + harm.pause
         self.moved = time.monotonic()
         while not self._loaded(end) and not self.account.problems:
-            if time.monotonic() > at:
+            if time.monotonic() > at + (0 if self._has_moved() else PATIENT_SECONDS):
                 self._harm(harm)
+                self.ended_at_harm = self.progress[2]
                 harm = next(self.harms)
                 at = time.monotonic() + harm.pause
             for name in self.stack.mend():
@@ -116,6 +125,10 @@ class _Soak:
             self._clear_what_failed()
             self._look_at_progress()
             time.sleep(0.5)
+
+    def _has_moved(self) -> bool:
+        """Whether a task or two have ended since the last harm: a slow machine is not harmed faster than it works."""
+        return abs(self.progress[2] - self.ended_at_harm) >= 2
 
     def _harm(self, harm: Harm) -> None:
         if not do(self.stack, harm):

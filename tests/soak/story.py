@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from databases import Database
-from nights.comparison import vault_differences
 from nights.hospital import Hospital
-from nights.model import Model
 from nights.story import Rules, Story, random_story
 from soak.hospital_dag import Chapter
 
@@ -41,14 +39,15 @@ class Told:
         for number, night in enumerate(self.story.nights):
             hospital.write(number, night.lines)
 
-    def load_undisturbed(self, hospital: Hospital) -> list[str]:
-        """Load every night, one after the other and without accidents; return where the vault is not as the model says."""
-        model = Model(self.story)
-        for number, night in enumerate(self.story.nights):
-            hospital.obey(night.rules)
+    def load_undisturbed(self, hospital: Hospital, first: int, last: int) -> None:
+        """Load these nights, one after the other and without accidents."""
+        for number in range(first, last + 1):
+            hospital.obey(self.story.nights[number].rules)
             hospital.load(number)
-            model.night(number)
-        return vault_differences(hospital, model)
+
+    def until(self, last: int) -> Story:
+        """The story as far as this night."""
+        return replace(self.story, nights=self.story.nights[: last + 1])
 
 
 def told_at_once(seed: int, nights: int) -> Told:

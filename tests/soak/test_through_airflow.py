@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from soak.backfilling import load_newest_first, load_side_by_side
+from soak.backfilling import load_newest_first, load_with_a_late_start
 from soak.live import LiveHospital, now, supervisor_of
 from soak.play import soak
 from soak.stack import SoakStack, soak_stack
@@ -135,8 +135,10 @@ def test_nights_that_are_older_than_what_is_loaded_are_refused_until_that_is_tak
     assert load_newest_first(stack, nights=7, refused=2) == []
 
 
-def test_a_backfill_that_runs_several_nights_at_a_time_loads_them_in_their_order(stack: SoakStack) -> None:
-    assert load_side_by_side(stack, nights=4, at_a_time=3) == []
+def test_of_a_backfill_with_several_nights_at_a_time_a_night_waits_for_an_older_one_that_has_hardly_begun(
+    stack: SoakStack,
+) -> None:
+    assert load_with_a_late_start(stack) == []
 
 
 def test_a_short_soak_leaves_no_trace(stack: SoakStack) -> None:

@@ -16,6 +16,7 @@ import psycopg2
 
 from pyelt_provider.identifiers import quote
 from pyelt_provider.statements.runs.bookkeeping import SYS_VERSION, create_bookkeeping
+from pyelt_provider.statements.runs.locking import LOADING
 
 RUN_NUMBER_LOCK = "pyelt: run numbers"
 HANGING_SECONDS = 10
@@ -57,63 +58,88 @@ class RunLog:
         """Return the run id that is bound to this DAG run, giving out the next one when it has none.
 
         PyELT's rule: a whole number per day, + 0.01 for each further run of that day, after .99 the next whole number.
-        Given out under a lock, so runs that start together get different ids.
+        Given out under a lock, so runs that start together get different ids. Numbers follow the order of loads: a run
+        behind which older ones have been loaded since (it was taken back, or was the first of a backfill to start) gets a
+        new one before it loads anything, and `overtaken_by` of its old number says which.
         """
-        known = self._value(
-            f"select runid from {self._sys}.runs where dag_id = %(dag)s and dag_run_id = %(run)s",
-            dag=key.dag_id,
-            run=key.dag_run_id,
-        )
-        if known is not None:
-            return Decimal(str(known))
+        known = self._bound_number(key)
+        if known is not None and not known[1]:
+            return known[0]
         with self._transaction() as cursor:
             cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (RUN_NUMBER_LOCK,))
+            known = self._bound_number(key)
+            if known is not None and not known[1]:
+                return known[0]
             cursor.execute(
-                f"select runid from {self._sys}.runs where dag_id = %s and dag_run_id = %s",
-                (key.dag_id, key.dag_run_id),
+                f"select runid, coalesce(run_day, rundate::date) from {self._sys}.runs order by runid desc limit 1"
+            )
+            number = next_run_number(cursor.fetchone(), day)
+            if known is not None:
+                cursor.execute(
+                    f"""update {self._sys}.runs set dag_run_id = dag_run_id || ' as ' || runid, overtaken_by = %s,
+                            finish_date = coalesce(finish_date, %s)
+                        where runid = %s""",
+                    (number, now, known[0]),
+                )
+            cursor.execute(
+                f"""insert into {self._sys}.runs
+                    (runid, rundate, pipeline, dag_id, dag_run_id, interval_start, interval_end, run_day, debug)
+                    values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                (
+                    number,
+                    now,
+                    key.pipeline,
+                    key.dag_id,
+                    key.dag_run_id,
+                    key.interval_start,
+                    key.interval_end,
+                    day,
+                    debug,
+                ),
+            )
+        return number
+
+    def _bound_number(self, key: RunKey) -> tuple[Decimal, bool] | None:
+        """Return the number that is bound to a DAG run, and whether it would be out of the order of loads."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                f"""select own.runid,
+                        exists (select from {self._sys}.runs as older join {self._sys}.stages using (runid)
+                                where older.dag_id = own.dag_id and older.interval_end < own.interval_end
+                                  and older.runid > own.runid
+                                  and stages.kind = any(%(loading)s) and stages.state in ('done', 'failed'))
+                        and not exists (select from {self._sys}.stages
+                                        where stages.runid = own.runid
+                                          and stages.kind = any(%(loading)s) and stages.state in ('done', 'failed'))
+                    from {self._sys}.runs as own where (own.dag_id, own.dag_run_id) = (%(dag)s, %(run)s)""",
+                {"loading": [kind.value for kind in LOADING], "dag": key.dag_id, "run": key.dag_run_id},
             )
             row = cursor.fetchone()
-            if row is None:
-                cursor.execute(
-                    f"select runid, coalesce(run_day, rundate::date) from {self._sys}.runs order by runid desc limit 1"
-                )
-                row = (next_run_number(cursor.fetchone(), day),)
-                cursor.execute(
-                    f"""insert into {self._sys}.runs
-                        (runid, rundate, pipeline, dag_id, dag_run_id, interval_start, interval_end, run_day, debug)
-                        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-                    (
-                        row[0],
-                        now,
-                        key.pipeline,
-                        key.dag_id,
-                        key.dag_run_id,
-                        key.interval_start,
-                        key.interval_end,
-                        day,
-                        debug,
-                    ),
-                )
-        return Decimal(str(row[0]))
+        return None if row is None else (Decimal(str(row[0])), bool(row[1]))
 
     def end_leftover_sessions(self, run: Decimal, stage: str, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
         """End the sessions that a killed earlier attempt of this stage left behind, with the locks that they hold."""
+        # The attempt may have been made under the number that the run had before.
+        of_run = f"""(attempt.runid = %(run)s
+                      or attempt.runid in (select runid from {self._sys}.runs
+                                           where overtaken_by = %(run)s and dag_run_id like '%% as ' || runid))"""
+        of_stage = {"run": run, "stage": stage}
         with self._connection.cursor() as cursor:
             cursor.execute(
                 f"""select count(*) filter (where pg_terminate_backend(activity.pid, 10000))
                     from {self._sys}.attempts as attempt
                     join pg_stat_activity as activity
                         on activity.pid = attempt.backend_pid and activity.backend_start = attempt.backend_start
-                    where attempt.runid = %s and attempt.stage = %s and attempt.state = 'running'""",
-                (run, stage),
+                    where {of_run} and attempt.stage = %(stage)s and attempt.state = 'running'""",
+                of_stage,
             )
             row = cursor.fetchone()
             if row and row[0]:
                 log.warning("ended %s leftover session(s) of an earlier attempt that was killed", row[0])
             cursor.execute(
-                f"""update {self._sys}.attempts set state = 'failed', error = 'the worker was killed'
-                    where runid = %s and stage = %s and state = 'running'""",
-                (run, stage),
+                f"""update {self._sys}.attempts as attempt set state = 'failed', error = 'the worker was killed'
+                    where {of_run} and attempt.stage = %(stage)s and attempt.state = 'running'""",
+                of_stage,
             )
 
     def begin_attempt(

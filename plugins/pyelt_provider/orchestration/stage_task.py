@@ -93,6 +93,8 @@ class StageTask:
         raise EndedBySignal(f"{self._stage.id} was ended by a signal; its transaction is rolled back")
 
     def _do_stage(self) -> StageOutcome:
+        if self._stage.kind is StageKind.ETL_SOR:
+            self._wait_for_older_run()
         log = SectionedLog(self._log)
         with ExitStack() as ending:
             ending.callback(log.end)
@@ -113,6 +115,13 @@ class StageTask:
                 raise AirflowException(f"{self._stage.id}: {safe_message(error)}") from None
         log_outcome(outcome, self._log)
         return outcome
+
+    def _wait_for_older_run(self) -> None:
+        """Wait while Airflow has an older run under way: the warehouse knows of it only once its first task has begun."""
+        older = self._ti.get_previous_dagrun(state="running")
+        if older is not None:
+            error = OlderRunOpen(f"{self._stage.id}: {older.run_id} is older and still open; waiting for it to end")
+            self._wait(error, WAIT_FOR_OLDER_RUN)
 
     def _close(self) -> StageOutcome:
         """Close the run, mail, and fail when anything failed, so that the run is red although this task came to run."""

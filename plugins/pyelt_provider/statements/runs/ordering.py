@@ -52,6 +52,32 @@ def check_order(stage: Stage, run: Run) -> Program:
         )
     if stage.kind is StageKind.ETL_SOR:
         yield from _older_runs(stage, run, s)
+        yield from _number_in_order(stage, run, s)
+
+
+def _number_in_order(stage: Stage, run: Run, s: str) -> Program:
+    """Refuse a run that would load behind an older one with a greater number: history is read in the order of numbers.
+
+    Such a run gets a new number when its stage starts, unless another pipe of it was loaded under the old one.
+    """
+    greater = yield Statement(
+        label="look for older runs with a greater number",
+        sql=f"""
+            select max(older.runid), (select coalesce(max(runid), 0.00) from {s}.runs where runid < %(runid)s)
+            from {s}.stages join {s}.runs as older using (runid)
+            where stages.pipe = %(pipe)s and stages.kind = 'etl_sor' and stages.state in ('done', 'failed')
+              and older.runid > %(runid)s and older.interval_end < %(interval_end)s
+            having count(*) > 0
+        """,
+        parameters={"pipe": stage.pipe_name, "runid": run.number, "interval_end": run.interval_end},
+        fetch=True,
+    )
+    if greater.rows:
+        number, stays = greater.rows[0]
+        raise OrderRefused(
+            f"{stage.id}: pipe {stage.pipe_name} was loaded for an older interval by run {number}, and run {run.number} keeps "
+            f"its number because another pipe is loaded under it; take all pipes back: pyelt rewind PROJECT --to {stays}"
+        )
 
 
 def _older_runs(stage: Stage, run: Run, s: str) -> Program:
