@@ -149,7 +149,7 @@ def write_projects(stack: LiveStack) -> None:
 
 
 def leaks(name: str, text: str) -> list[str]:
-    return [f"{name}: {piece}" for piece in SECRET_PIECES if piece in text]
+    return [f"{name}: {piece}" for piece in SECRET_PIECES if piece.lower() in text.lower()]
 
 
 def test_no_part_of_a_password_is_in_anything_that_runs_leave(stack: LiveStack, mail: tuple[Postbox, int]) -> None:

@@ -143,6 +143,8 @@ def url_parts(url: str, ref: ConnectionRef) -> tuple[SplitResult, int | None]:
     """
     try:
         parts = urlsplit(url)
+        if parts.netloc and "@" in url.partition("://")[2][len(parts.netloc) :]:
+            raise ValueError("what stands before this @ belongs to the password, not to the host")
         return parts, parts.port
     except ValueError:
         raise PyeltError(
