@@ -49,13 +49,18 @@ class Clinic:
 
 @contextmanager
 def clinic(
-    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch, *, pipes_reversed: bool = False
+    server: EmbeddedServer,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    pipes_reversed: bool = False,
+    project: Path = CLINIC,
 ) -> Iterator[Clinic]:
     with fresh_database(server, "warehouse") as warehouse, fresh_database(server, "lab") as lab:
         write_deliveries(folder, lab.url)
         monkeypatch.setenv("PYELT_DATA_ROOT", str(folder))
         monkeypatch.setenv("AIRFLOW_CONN_LAB", lab.url)
-        pipeline = read_pipeline(CLINIC)
+        pipeline = read_pipeline(project)
         if pipes_reversed:
             pipeline = dataclasses.replace(pipeline, pipes=tuple(reversed(pipeline.pipes)))
         yield Clinic(pipeline, Loader(warehouse, pipeline), warehouse)

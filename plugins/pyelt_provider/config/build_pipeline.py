@@ -75,7 +75,7 @@ def build_pipeline(project: Project, problems: Problems) -> Pipeline:
     _reserve(top, sys_schema, datamart_schema, names)
     functions = {
         file.file.split("/", 1)[-1]: build_function(
-            file.stem, file.file, file.text, Cursor(file.file, Spot(1), "", problems)
+            file.stem, file.file, file.text, file.cursor(problems)
         )
         for file in project.functions
     }
@@ -178,7 +178,7 @@ def _pipes(
             vault=vault,
             names=names,
             create_views=content.create_views if content is not None else True,
-            always_fk_columns=project.is_python,
+            always_fk_columns=project.is_python and not document.file.endswith((".yaml", ".yml")),
         )
         if schema in taken:
             what = f"the schema {schema!r} is that of {taken[schema]}: rows that are rejected would mix"
@@ -270,6 +270,7 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
         lock_timeout=content.lock_timeout,
         work_memory_mb=content.work_memory_mb,
         project_folder=str(project.folder.resolve()) if project.folder is not None else "",
+        python=content.python,
         place=top.place,
     )
 

@@ -17,6 +17,7 @@ from pyelt_provider.config.project_files import (
     yaml_files,
 )
 from pyelt_provider.config.python_module import read_module
+from pyelt_provider.config.python_project import with_program
 from pyelt_provider.config.spots import Problems
 from pyelt_provider.config.yaml_text import read_yaml
 from pyelt_provider.errors import ConfigError, Problem
@@ -26,8 +27,9 @@ from pyelt_provider.model.pipeline import Pipeline
 def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) -> Pipeline:
     """Return the pipeline that the files of a project folder describe.
 
-    A folder with pipeline.yaml is read as YAML; one with config.py as Python dicts in PyELT's keys. ``${VAR}`` comes
-    from `environment` (the process's own by default). Raises ConfigError with every problem of all files.
+    A folder with pipeline.yaml is read as YAML, and the program that it names under `python` is run until it has registered
+    everything; one with config.py is read as Python dicts in PyELT's keys. ``${VAR}`` comes from `environment` (the
+    process's own by default). Raises ConfigError with every problem of all files.
     """
     folder = Path(folder)
     if environment is None:
@@ -58,6 +60,8 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         environment=environment,
     )
     check_strays(folder, problems)
+    if project.pipeline is not None and "python" in project.pipeline.data:
+        project = with_program(project, problems)
     if not project.pipes:
         problems.add(
             Problem("pipes", 1, "", "the project has no pipe", "write one file per source system, pipes/<name>.yaml")

@@ -1,0 +1,45 @@
+"""``pyelt.helpers.mappingcreator``: writes the text of mappings for people to fill in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyelt_provider.pyelt_api.vault import HybridSat, types_of
+
+
+class MappingWriter:
+    """Writes Python text with a map_field for every column of a target."""
+
+    @staticmethod
+    def create_python_code_mappings(sor_table: Any, entity: Any) -> str:
+        """Print and return a function with a mapping of a staging table onto every column of an entity."""
+        name = str(sor_table)
+        lines = [f"def init_sor_{name}_to_{entity.__name__.lower()}_mappings(sor):", "    mappings = []"]
+        fields = [column.name for column in sor_table.columns if not column.name.startswith("_")]
+        if fields:
+            lines += ["", f"    # {name} has: {', '.join(fields)}"]
+        lines += ["", f"    mapping = SorToEntityMapping({name!r}, {entity.__name__}, sor)", "    mapping.map_bk([''])"]
+        for satellite in entity.cls_get_sats().values():
+            lines += ["", f"    # {entity.__name__}.{satellite.__name__}"]
+            lines += [_line(entity, satellite, column) for column in satellite.__cols__ if column.name[:1] != "_"]
+        text = "\n".join([*lines, "    mappings.append(mapping)", "    return mappings", ""])
+        print(text)
+        return text
+
+    @staticmethod
+    def create_python_code_dm_mappings(source_schema: str, source_name: str, dm_schema: Any, dim: Any) -> str:
+        """Print and return a query with a line for every column of a dimension."""
+        columns = ",\n    ".join(f"null as {column.name}" for column in dim.__cols__ if column.name != "id")
+        text = f"-- materialized: table\nselect\n    {columns}\nfrom {source_schema}.{source_name}\n"
+        print(text)
+        return text
+
+
+def _line(entity: Any, satellite: Any, column: Any) -> str:
+    target = f"{entity.__name__}.{satellite.__name__}"
+    cast = "" if column.type == "text" else f"::{column.type}"
+    of_type = ""
+    if issubclass(satellite, HybridSat) and types_of(satellite):
+        first = next(key for key in vars(satellite.Types) if not key.startswith("__"))
+        of_type = f", type={target}.Types.{first}"
+    return f'    mapping.map_field("{cast}", {target}.{column.name}{of_type})'
