@@ -20,13 +20,19 @@ from pyelt_provider.pyelt_api.program_documents import program_documents
 
 def with_program(project: Project, problems: Problems) -> Project:
     """Return the project with what its program says; pipes and domains of YAML files stand beside those of the program."""
-    document = project.pipeline
-    assert document is not None
-    program = _load(document, project.folder, project.environment, problems)
+    assert project.pipeline is not None
+    program = _load(project.pipeline, project.folder, project.environment, problems)
     if program is None:
         raise ConfigError(problems.sorted())
+    return with_documents(project, program, problems)
+
+
+def with_documents(project: Project, program: Program, problems: Problems) -> Project:
+    """Return the project with what a program registered, whose own problems are added to the others."""
+    for problem in program.session.problems.sorted():
+        problems.add(problem)
     program.session.problems = problems
-    said = program_documents(program, document)
+    said = program_documents(program, project.pipeline)
     return replace(
         project,
         pipeline=said.pipeline,
@@ -77,8 +83,6 @@ def _load(
         what, _, mend = str(error).partition("; ")
         at.wrong(what, mend)
         return None
-    for problem in program.session.problems.sorted():
-        problems.add(problem)
     return program
 
 

@@ -13,24 +13,37 @@ from pyelt_provider.model.pipe import PROGRAM_HOOK, Hook
 
 
 def program_hook(hook: Hook, project_folder: str) -> Callable[[Any], None]:
-    """Return a function that loads the program and calls its function with the pipe, on the task's own connection.
-
-    Raises PyeltError when the program has no such function any more, and when the function logged errors.
-    """
+    """Return a function that loads the project's program and calls its function, as `hook_of` says."""
 
     def call(context: Any) -> None:
         program = program_of(Path(project_folder), os.environ)
-        place, _, _ = hook.target.removeprefix(PROGRAM_HOOK).partition(":")
+        hook_of(hook, program.pipeline, program.call)(context)
+
+    return call
+
+
+def hook_of(hook: Hook, pipeline: Any, caller: Callable[..., Any]) -> Callable[[Any], None]:
+    """Return a function that calls what a program's pipeline has registered, with the pipe, by way of `caller`.
+
+    Its warehouse is the task's own connection meanwhile, its run id that of the run. Raises PyeltError when the program
+    registers no such function any more, and when the function logged errors.
+    """
+
+    def call(context: Any) -> None:
+        place, _, function_name = hook.target.removeprefix(PROGRAM_HOOK).partition(":")
         name, kind, number = place.rsplit(".", 2)
-        pipe = program.pipeline.pipes.get(name)
+        pipe = pipeline.pipes.get(name)
         functions: list[Callable[[Any], Any]] = getattr(pipe, f"run_{kind}", [])
-        if pipe is None or int(number) >= len(functions):
-            raise PyeltError(f"{hook.place}: the program registers no {hook.target.rpartition(':')[2]} on {name} any more")
-        pipeline = program.pipeline
-        pipeline.dwh.connection = context.connection
+        if int(number) >= len(functions):
+            raise PyeltError(f"{hook.place}: the program registers no {function_name} on the pipe {name} any more")
         pipeline.runid = float(context.run.number)
-        program.call(functions[int(number)], pipe)
-        if pipeline.logger.errors:
-            raise PyeltError(f"hook {hook.target}: {'; '.join(pipeline.logger.errors)}")
+        pipeline.dwh.connection = context.connection
+        try:
+            caller(functions[int(number)], pipe)
+        finally:
+            pipeline.dwh.connection = None
+        errors, pipeline.logger.errors = pipeline.logger.errors, []
+        if errors:
+            raise PyeltError(f"{hook.place}: {function_name}: {'; '.join(errors)}")
 
     return call

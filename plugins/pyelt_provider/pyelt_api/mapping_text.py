@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyelt_provider.pyelt_api.vault import HybridSat, types_of
+from pyelt_provider.pyelt_api.columns import Column
+from pyelt_provider.pyelt_api.vault import HybridSat, RecordStatusSat, types_of
 
 
 class MappingWriter:
@@ -20,8 +21,12 @@ class MappingWriter:
             lines += ["", f"    # {name} has: {', '.join(fields)}"]
         lines += ["", f"    mapping = SorToEntityMapping({name!r}, {entity.__name__}, sor)", "    mapping.map_bk([''])"]
         for satellite in entity.cls_get_sats().values():
+            if issubclass(satellite, RecordStatusSat):
+                continue  # it fills itself
             lines += ["", f"    # {entity.__name__}.{satellite.__name__}"]
-            lines += [_line(entity, satellite, column) for column in satellite.__cols__ if column.name[:1] != "_"]
+            columns = {key: item for key, item in vars(satellite).items() if isinstance(item, Column)}
+            own = [key for key in columns if not key.startswith("_") and (key != "type" or not _is_hybrid(satellite))]
+            lines += [_line(entity, satellite, key, columns[key]) for key in own]
         text = "\n".join([*lines, "    mappings.append(mapping)", "    return mappings", ""])
         print(text)
         return text
@@ -35,11 +40,15 @@ class MappingWriter:
         return text
 
 
-def _line(entity: Any, satellite: Any, column: Any) -> str:
+def _is_hybrid(satellite: Any) -> bool:
+    return issubclass(satellite, HybridSat)
+
+
+def _line(entity: Any, satellite: Any, key: str, column: Column) -> str:
     target = f"{entity.__name__}.{satellite.__name__}"
     cast = "" if column.type == "text" else f"::{column.type}"
     of_type = ""
-    if issubclass(satellite, HybridSat) and types_of(satellite):
+    if _is_hybrid(satellite) and types_of(satellite):
         first = next(key for key in vars(satellite.Types) if not key.startswith("__"))
         of_type = f", type={target}.Types.{first}"
-    return f'    mapping.map_field("{cast}", {target}.{column.name}{of_type})'
+    return f'    mapping.map_field("{cast}", {target}.{key}{of_type})'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyelt_provider.config.build_pipeline import NamedDocument
@@ -21,8 +22,10 @@ from pyelt_provider.pyelt_api.validations import DvValidation, SorValidation
 _CONFIG = ("description", "active", "schedule", "schedule_interval", "source_conn_id", "sor_schema")
 
 
-def pipe_document(pipe: Pipe, entities: list[Any], session: Session) -> tuple[NamedDocument, list[SqlFile]]:
-    """Return the document of a pipe and the files of its functions."""
+def pipe_document(
+    pipe: Pipe, entities: list[Any], session: Session, more_sql: Sequence[str] = ()
+) -> tuple[NamedDocument, list[SqlFile]]:
+    """Return the document of a pipe and the files of its functions; `more_sql` runs with the pipe's own extra SQL."""
     block = Block(session, pipe.place)
     source_path = _config(block, pipe, session)
     writer = MappingWriter(pipe, block, entities, session)
@@ -42,7 +45,7 @@ def pipe_document(pipe: Pipe, entities: list[Any], session: Session) -> tuple[Na
     for validation in pipe.validations:
         _validation(block, validation, pipe, session)
     files = _functions(block, pipe, session)
-    _extra_sql(block, pipe, session)
+    _extra_sql(block, pipe, more_sql)
     for kind in ("before_sor", "after_sor"):
         functions = getattr(pipe, f"run_{kind}")
         targets = [
@@ -106,9 +109,9 @@ def _functions(block: Block, pipe: Pipe, session: Session) -> list[SqlFile]:
     return files
 
 
-def _extra_sql(block: Block, pipe: Pipe, session: Session) -> None:
+def _extra_sql(block: Block, pipe: Pipe, more_sql: Sequence[str]) -> None:
     number = 0
-    for entry in pipe.extra_ddl_statements:
+    for entry in (*more_sql, *pipe.extra_ddl_statements):
         item, place = entry if isinstance(entry, tuple) and isinstance(entry[-1], Place) else (entry, pipe.place)
         active, sql = (bool(item[0]), item[1]) if isinstance(item, list | tuple) else (True, item)
         if not active:

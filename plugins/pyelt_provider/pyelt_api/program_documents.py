@@ -40,13 +40,11 @@ def program_documents(program: Program, written: Document | None) -> ProgramDocu
     functions: list[SqlFile] = []
     tables = list(_datamart_sql(program))
     for pipe in pipeline.pipes.values():
-        if tables:
-            pipe.register_extra_ddl(tables)
-            tables = []
-        named, files = pipe_document(pipe, vault.entities, session)
+        named, files = pipe_document(pipe, vault.entities, session, tables)
+        tables = []
         assert named.document is not None
         data = named.document.data
-        if "schedule" in data and " " in str(data["schedule"]).strip() or str(data.get("schedule", "")).startswith("@"):
+        if " " in (text := str(data.get("schedule", "")).strip()) or text.startswith("@"):
             data["schedule_interval"] = data.pop("schedule")
         own_schedule(general, named.name, named.document)
         pipes.append(named)

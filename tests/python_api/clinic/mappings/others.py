@@ -47,10 +47,13 @@ def fill_lab(pipe):
     )
     results.set_primary_key(["order_number", "analyte_code"])
     delivered = SourceToSorMapping(results, "result_hstage")
+    delivered.description = "Results that came or were corrected since the last load"
     delivered.delivery = "delta"
     delivered.changed_since = "changed_at"
     delivered.deleted_when = "state = 'withdrawn'"
-    pipe.mappings += [catalogue, SourceToSorMapping(orders, "lab_order_hstage"), delivered]
+    ordered = SourceToSorMapping(orders, "lab_order_hstage")
+    ordered.description = "All orders as they stood at the end of the run's data interval"
+    pipe.mappings += [catalogue, ordered, delivered]
 
     validation = SorValidation("result_hstage", pipe.sor)
     validation.msg = "Result without a value"
