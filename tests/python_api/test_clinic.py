@@ -35,7 +35,10 @@ def test_the_program_and_the_files_describe_the_same_pipeline(pipelines: tuple[P
 
 def test_the_program_and_the_files_give_the_same_dags_and_stages(pipelines: tuple[Pipeline, Pipeline]) -> None:
     from_yaml, from_python = (
-        {plan.dag_id: ([stage.id for stage in plan.stages], plan.edges, plan.schedule) for plan in build_plans(pipeline)}
+        {
+            plan.dag_id: ([stage.id for stage in plan.stages], plan.edges, plan.schedule)
+            for plan in build_plans(pipeline)
+        }
         for pipeline in pipelines
     )
     assert from_python == from_yaml
@@ -57,10 +60,9 @@ def test_problems_and_pages_point_at_the_lines_of_the_program(pipelines: tuple[P
 @pytest.fixture(scope="module")
 def told(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     folder = tmp_path_factory.mktemp("clinic")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        with clinic(server, folder, monkeypatch, project=PROJECT) as told:
-            told.whole_story()
-            yield told
+    with pytest.MonkeyPatch.context() as monkeypatch, clinic(server, folder, monkeypatch, project=PROJECT) as told:
+        told.whole_story()
+        yield told
 
 
 def test_after_all_days_the_warehouse_holds_what_the_story_says(told: Clinic) -> None:
@@ -151,4 +153,4 @@ def _text(part: object) -> str:
         return part.name  # the two forms join in different words
     # PyELT's alias of the source row goes where no join needs one; lines of queries begin where they like.
     text = canonical(part).replace("\\n", " ").replace("s.bk", "bk").replace("s.postcode", "postcode")
-    return " ".join(text.split()).replace(" \"),", "\"),")
+    return " ".join(text.split()).replace(' "),', '"),')

@@ -132,14 +132,19 @@ def run_in_foreground(
     Without --date a run's data interval is today until now, so that runs of one day stand in their order.
     """
     log = run_logger(arguments.verbose)
-    start, end = interval(arguments, now) if arguments.date else (now.replace(hour=0, minute=0, second=0, microsecond=0), now)
+    start, end = (
+        interval(arguments, now) if arguments.date else (now.replace(hour=0, minute=0, second=0, microsecond=0), now)
+    )
     everything: list[str] = []
     for plan in build_plans(pipeline):
         stages = [stage for stage in plan.stages if _is_asked_for(stage, parts, pipes)]
         if not any(stage.pipe is not None for stage in stages):
             continue
         request = RunRequest(
-            dag_id=plan.dag_id, dag_run_id=f"program__{now:%Y-%m-%dT%H:%M:%S.%f}", interval_start=start, interval_end=end
+            dag_id=plan.dag_id,
+            dag_run_id=f"program__{now:%Y-%m-%dT%H:%M:%S.%f}",
+            interval_start=start,
+            interval_end=end,
         )
         failed: set[str] = set()
         for stage in stages:

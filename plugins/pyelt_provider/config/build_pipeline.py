@@ -74,9 +74,7 @@ def build_pipeline(project: Project, problems: Problems) -> Pipeline:
     sys_schema, datamart_schema = (content.sys_schema, content.datamart_schema) if content else ("sys", "dm")
     _reserve(top, sys_schema, datamart_schema, names)
     functions = {
-        file.file.split("/", 1)[-1]: build_function(
-            file.stem, file.file, file.text, file.cursor(problems)
-        )
+        file.file.split("/", 1)[-1]: build_function(file.stem, file.file, file.text, file.cursor(problems))
         for file in project.functions
     }
     schedules = list(content.schedules) if content else []

@@ -72,7 +72,9 @@ def _load(
         (top / "python_path").wrong(f"there is no folder {path}", "name the folder that has the program's packages")
         return None
     roots = (root,) if root == here else (root, here)
-    general: dict[str, Any] = {key: value for key, value in document.data.items() if key not in ("python", "python_path")}
+    general: dict[str, Any] = {
+        key: value for key, value in document.data.items() if key not in ("python", "python_path")
+    }
     try:
         program = load_program(target, roots, general, Place(at.file, at.spot.line))
     except ConfigError as error:

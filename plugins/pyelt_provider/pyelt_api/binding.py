@@ -41,9 +41,10 @@ _DATABASE = {
     "camelcase_to_underscores": names.camelcase_to_underscores,
 }
 _VAULT_NAMES = (
-    "AbstractOrderderTable DvTable DynamicLinkReference EnsembleView Hub HubEntity HubEntityMetaClass HybridLink HybridSat "
-    "Link LinkEntity LinkEntityMetaClass LinkReference OrderedTableMetaClass RecordStatusSat Sat"
-).split()
+    "AbstractOrderderTable", "DvTable", "DynamicLinkReference", "EnsembleView", "Hub", "HubEntity", "HubEntityMetaClass",
+    "HybridLink", "HybridSat", "Link", "LinkEntity", "LinkEntityMetaClass", "LinkReference", "OrderedTableMetaClass",
+    "RecordStatusSat", "Sat",
+)  # fmt: skip
 _VAULT = {
     **_DATABASE,
     **{name: getattr(vault, name) for name in _VAULT_NAMES},
@@ -103,23 +104,23 @@ _LOADING = threading.RLock()
 
 
 @contextmanager
-def bound(roots: tuple[Path, ...], kept: dict[str, ModuleType] | None = None) -> Iterator[dict[str, ModuleType]]:
+def bound(roots: tuple[Path, ...], kept: dict[str, ModuleType] | None = None) -> Iterator[None]:
     """Let a project be imported from its folders, with `pyelt` there; then put everything back as it was.
 
     Names of modules, search path, working folder and arguments are the process's own again afterwards; modules outside of
-    the project that it imported stay. One project at a time: others wait. Gives the modules of the project, which may be
-    given in again. Raises PyeltError when PyELT itself is installed.
+    the project that it imported stay. One project at a time: others wait. The modules of the project, and PyELT's, are
+    those in `kept`, which has them afterwards. Raises PyeltError when PyELT itself is installed.
     """
     with _LOADING:
         path, folder, arguments = list(sys.path), Path.cwd(), list(sys.argv)
         taken = {name: sys.modules.pop(name) for name in _names_to_hide(roots) if name in sys.modules}
-        project = dict(kept or {})
+        project = kept if kept is not None else {}
         sys.path[:0] = [str(root) for root in roots if str(root) not in sys.path]
         importlib.invalidate_caches()
         try:
             _refuse_real_pyelt()
-            sys.modules.update({**_modules(roots), **project})
-            yield project
+            sys.modules.update(project or _modules(roots))
+            yield
         finally:
             sys.path[:] = path
             sys.argv[:] = arguments

@@ -183,7 +183,7 @@ class FkReference:
             self.fk = fk
 
 
-def _kind(name: str, column_type: str) -> type[Column]:
+def _kind(name: str, column_type: str) -> Any:
     def create(
         self: Column,
         name: str = "",
@@ -196,7 +196,9 @@ def _kind(name: str, column_type: str) -> type[Column]:
     ) -> None:
         Column.__init__(self, name, column_type, None, default_value, pk, unique, indexed, nullable, fhir_name)
 
-    return type(name, (Column,), {"__init__": create, "__hash__": object.__hash__, "__doc__": f"A {column_type} column."})
+    return type(
+        name, (Column,), {"__init__": create, "__hash__": object.__hash__, "__doc__": f"A {column_type} column."}
+    )
 
 
 class _RefColumn(Column):

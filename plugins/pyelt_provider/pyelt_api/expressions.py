@@ -13,7 +13,7 @@ _RESERVED = frozenset(
     constraint create cross default deferrable desc distinct do else end except fetch for foreign freeze from full grant
     group having ilike in initially inner intersect into is isnull join lateral leading left like limit natural not notnull
     offset on only or order outer overlaps placing primary references returning right select similar some symmetric table
-    tablesample then to trailing union unique user using variadic verbose when where window with""".split()
+    tablesample then to trailing union unique user using variadic verbose when where window with""".split()  # noqa: SIM905 - a list of them is no easier to read
 )
 """Words that cannot stand for a column unless quoted; those that are values (null, true, current_date) are not here."""
 
@@ -45,7 +45,11 @@ def is_name(text: str) -> bool:
 def column(text: str) -> str:
     """Return a column's name as SQL that is that column, whatever the name is."""
     name = text.strip()
-    return name if is_name(name) and name == name.lower() and name not in _RESERVED else '"' + name.replace('"', '""') + '"'
+    return (
+        name
+        if is_name(name) and name == name.lower() and name not in _RESERVED
+        else '"' + name.replace('"', '""') + '"'
+    )
 
 
 def on_row(sql: str) -> str:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyelt_provider.model.place import Place
-from pyelt_provider.pyelt_api.mappings import BaseTableMapping, SorSatMapping, _given, _take_field, sql_of, staging_source
+from pyelt_provider.pyelt_api.mappings import (
+    BaseTableMapping,
+    SorSatMapping,
+    is_given,
+    sql_of,
+    staging_source,
+    take_field,
+)
 from pyelt_provider.pyelt_api.session import misused
 from pyelt_provider.pyelt_api.tables import SorTable
 from pyelt_provider.pyelt_api.transformations import FieldTransformation
@@ -65,7 +72,7 @@ class SorToLinkMapping(BaseTableMapping):
 
     def map_entity(self, target_link_ref: Any = None, bk: Any = "", join: str = "", type: Any = "") -> None:  # noqa: A002
         """Find a reference by a business key, or without one by the mapping of the same table onto its entity."""
-        self._take(target_link_ref, sql_of(bk) if _given(bk) else "", "", join, type)
+        self._take(target_link_ref, sql_of(bk) if is_given(bk) else "", "", join, type)
 
     def map_field(
         self,
@@ -76,8 +83,8 @@ class SorToLinkMapping(BaseTableMapping):
         type: Any = "",  # noqa: A002 - PyELT's name
     ) -> None:
         """Map a source onto a column of a satellite of the link."""
-        if _given(source) and _given(target):
-            _take_field(self, source, target, transform_func, ref, type)
+        if is_given(source) and is_given(target):
+            take_field(self, source, target, transform_func, ref, type)
 
     def _take(self, reference: Any, bk: str, fk: str, join: str, of_type: Any) -> None:
         match reference:
@@ -106,5 +113,3 @@ class EntityViewToLinkMapping(SorToLinkMapping):
     def __init__(self, source: Any, target: Any, filter: str = "") -> None:  # noqa: A002 - PyELT's name
         super().__init__(SorTable(source) if isinstance(source, str) else source, target, filter=filter)
         self.view = source
-
-

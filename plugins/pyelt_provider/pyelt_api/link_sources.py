@@ -45,7 +45,11 @@ class LinkSource:
         elif found is not None and found.bk_mapping is not None:
             rows = f"from {table.sql} {ALIAS} where {ALIAS}._active and {ALIAS}._valid"
             where = f" and ({expression(found.filter)})" if found.filter else ""
-            inner, key, active = f"(select {ALIAS}.*, ({expression(found.bk_mapping)}) as _bk {rows}{where})", f"{alias}._bk", ""
+            inner, key, active = (
+                f"(select {ALIAS}.*, ({expression(found.bk_mapping)}) as _bk {rows}{where})",
+                f"{alias}._bk",
+                "",
+            )
         else:
             return None
         self.join = f"{self.join} join {inner} {alias} on ({condition}){active}".strip()
@@ -64,7 +68,9 @@ class LinkSource:
             and root_entity(item.entity) is root_entity(target)
         ]
         if field.fk:
-            named = [item for item in candidates if f"fk_{item.type}{item.entity.Hub.__dbname__}".lower() == field.fk.lower()]
+            named = [
+                item for item in candidates if f"fk_{item.type}{item.entity.Hub.__dbname__}".lower() == field.fk.lower()
+            ]
         elif isinstance(field.type, str) and field.type:
             named = [item for item in candidates if item.type == field.type]
         else:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pyelt_provider.errors import ConfigError, Problem
+from pyelt_provider.errors import ConfigError, Problem, PyeltError
 from pyelt_provider.model.connection import masked
 from pyelt_provider.model.place import Place
 from pyelt_provider.pyelt_api.binding import bound
@@ -37,9 +37,7 @@ class Program:
             return function(*arguments)
 
 
-def load_program(
-    target: str, roots: tuple[Path, ...], general_config: dict[str, Any], asked_at: Place
-) -> Program:
+def load_program(target: str, roots: tuple[Path, ...], general_config: dict[str, Any], asked_at: Place) -> Program:
     """Run ``package.module:function``, or the script ``package.module``, and return what it registered.
 
     The function is given the pipeline when it takes one. A script runs as the main program; at its first
@@ -53,11 +51,17 @@ def load_program(
         except RunReached:
             pass
         except (Exception, SystemExit) as error:
+            if session.pipeline is not None and isinstance(error, SystemExit) and not error.code:
+                return _loaded(program, session)
             raise ConfigError((_failure(error, target, session, asked_at),)) from error
     if session.pipeline is None:
         what = f"the program {target} makes no Pipeline"
         mend = "let the function take a pipeline, or write Pipeline(config) in it"
         raise ConfigError((Problem(asked_at.file, asked_at.line, "python", what, mend),))
+    return _loaded(program, session)
+
+
+def _loaded(program: Program, session: Session) -> Program:
     program.pipeline = session.pipeline
     return program
 
@@ -130,6 +134,9 @@ def _failure(error: BaseException, target: str, session: Session, asked_at: Plac
     if isinstance(error, SystemExit):
         what = f"the program ends itself (exit {error.code}) before it has registered anything"
         return Problem(at.file, at.line, "", what, "name a function: package.module:function")
+    if isinstance(error, PyeltError):
+        what, _, mend = masked(str(error)).partition("; ")
+        return Problem(at.file, at.line, "", what, mend)
     what = masked(f"the program fails: {type(error).__name__}: {error}")
     return Problem(at.file, at.line, "", what, _near(error))
 

@@ -96,11 +96,12 @@ class BaseTableMapping(BaseMapping):
         self, source: Any, target: Any = "", transform_func: FieldTransformation | None = None, ref: str = ""
     ) -> None:
         """Map a source onto a column; without a target nothing happens."""
-        if _given(source) and _given(target):
+        if is_given(source) and is_given(target):
             self.field_mappings.append(FieldMapping(source, target, transform_func, ref))
 
 
-def _given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
+    """Say whether a source or target of a field is given: PyELT passes over fields without one."""
     # Columns make conditions of comparisons, so nothing may be compared with them here.
     return value is not None and not (isinstance(value, str) and not value.strip())
 
@@ -205,7 +206,7 @@ class SorToEntityMapping(BaseTableMapping):
         type: Any = "",  # noqa: A002 - PyELT's name
     ) -> None:
         """Map a source onto a column of a satellite, of a `type` when it is hybrid; onto `bk` it is the business key."""
-        if not _given(source) or not _given(target):
+        if not is_given(source) or not is_given(target):
             return
         if not isinstance(target, Column):
             misused(f"{target!r} is not a column of a satellite", "write Entity.Satellite.column")
@@ -213,7 +214,7 @@ class SorToEntityMapping(BaseTableMapping):
         if target.name == "bk":
             self.map_bk(source)
             return
-        _take_field(self, source, target, transform_func, ref, type)
+        take_field(self, source, target, transform_func, ref, type)
 
     def map_bk(self, source: Any) -> None:
         """Say which SQL is the business key; of a list, the parts with dots between them."""
@@ -237,7 +238,8 @@ def type_of(value: Any) -> Any:
     return value.__class__
 
 
-def _take_field(mapping: Any, source: Any, target: Column, transform: Any, ref: str, of_type: Any) -> None:
+def take_field(mapping: Any, source: Any, target: Column, transform: Any, ref: str, of_type: Any) -> None:
+    """Take a field up into the part of the mapping that fills its satellite, by type."""
     satellite = target.get_table()
     if satellite is None:
         misused(f"the column {target.name!r} belongs to no satellite", "write Entity.Satellite.column")
@@ -266,5 +268,3 @@ class SorToValueSetMapping(BaseTableMapping):
         self.valueset = target
         self.prefer: str | None = None
         self.description = ""
-
-

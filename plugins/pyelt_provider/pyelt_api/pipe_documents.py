@@ -87,7 +87,9 @@ def _validation(block: Block, validation: Any, pipe: Pipe, session: Session) -> 
     if isinstance(validation, DvValidation):
         return  # the domain's
     if not isinstance(validation, SorValidation):
-        session.wrong(pipe.place, pipe.source_system, f"{validation!r} is no validation", "append SorValidation objects")
+        session.wrong(
+            pipe.place, pipe.source_system, f"{validation!r} is no validation", "append SorValidation objects"
+        )
         return
     at = block.item("validations", validation.place)
     keys = [part.strip().lower() for key in validation.check_for_duplicate_keys for part in str(key).split(",")]

@@ -37,7 +37,9 @@ def staging_block(block: Block, mapping: SourceToSorMapping, source_path: str, s
     table.put("key", [new_names.get(key, key) for key in mapping.keys], getattr(source, "place", place))
     if not mapping.keys and isinstance(source, File | SourceTable):
         at = f"sor.{mapping.sor_table}"
-        session.wrong(source.place, at, "nothing says which columns identify a row", "call set_primary_key([...]) on it")
+        session.wrong(
+            source.place, at, "nothing says which columns identify a row", "call set_primary_key([...]) on it"
+        )
         table.put("key", ["_"], source.place)
         table.spot.removed.add("key")
     table.put("ignore", mapping.ignore_fields, place)
@@ -65,7 +67,9 @@ def _file(
     path = _below(mapping.file_name, source_path)
     if mapping.filter:
         what = "a file has no filter"
-        session.wrong(mapping.place, f"sor.{mapping.sor_table}", what, "give the filter to the mappings that read the table")
+        session.wrong(
+            mapping.place, f"sor.{mapping.sor_table}", what, "give the filter to the mappings that read the table"
+        )
     if isinstance(source, FixedLengthFile):
         table.put("fixed_width", path, place)
         renamed, start, places = dict(mapped), 1, {}

@@ -63,7 +63,7 @@ class Table:
         self.indexes: dict[str, Any] = {}
         self.constraints: dict[str, Any] = {}
         self.is_reflected = False
-        self.type = ""
+        self.type: Any = ""
         self.place = here()
 
     def __str__(self) -> str:

@@ -134,7 +134,11 @@ class Vault:
 
     def _hub(self, entity: Any) -> None:
         name, root = hub_name(entity), root_entity(entity)
-        hub = self._domain(root.__dbschema__, entity.__place__).block("hubs", entity.__place__).block(name, entity.__place__)
+        hub = (
+            self._domain(root.__dbschema__, entity.__place__)
+            .block("hubs", entity.__place__)
+            .block(name, entity.__place__)
+        )
         hub.put("description", described(entity), entity.__place__)
         if entity is not root:
             parent = next(base for base in entity.__mro__[1:] if isinstance(base, HubEntityMetaClass))
@@ -196,7 +200,11 @@ class Vault:
             self._one_link(entity, link_name(entity.__name__), {})
 
     def _one_link(self, entity: Any, name: str, dynamic: dict[str, Any]) -> None:
-        block = self._domain(entity.__dbschema__, entity.__place__).block("links", entity.__place__).block(name, entity.__place__)
+        block = (
+            self._domain(entity.__dbschema__, entity.__place__)
+            .block("links", entity.__place__)
+            .block(name, entity.__place__)
+        )
         block.put("description", described(entity), entity.__place__)
         references = block.block("references", entity.Link.__place__)
         for reference in entity.Link.cls_get_link_refs().values():

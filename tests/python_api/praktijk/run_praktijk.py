@@ -61,7 +61,9 @@ def main():
     define_praktijk_pipe(pipeline)
     define_lab_pipe(pipeline)
     pipeline.get_or_create_pipe("archief", archief_config)
-    MappingWriter.create_python_code_mappings(Table("patient_hstage", Schema("sor_praktijk", pipeline.dwh)), domein.Patient)
+    MappingWriter.create_python_code_mappings(
+        Table("patient_hstage", Schema("sor_praktijk", pipeline.dwh)), domein.Patient
+    )
     pipeline.run()
 
 

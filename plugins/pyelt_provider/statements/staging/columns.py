@@ -91,7 +91,9 @@ def named(
         delivered.append(name)
     wanted = dict.fromkeys(declared)
     if not staging.columns:
-        wanted |= dict.fromkeys(name for name in known if name.casefold() not in {i.casefold() for i in staging.ignored})
+        wanted |= dict.fromkeys(
+            name for name in known if name.casefold() not in {i.casefold() for i in staging.ignored}
+        )
     missing = [name for name in wanted if name not in delivered]
     if missing:
         raise _refused(
