@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyelt_provider.errors import PyeltError
@@ -39,6 +39,21 @@ class Logger:
         """Write an error, and keep it: the hook's stage fails with it."""
         self.errors.append(f"{log_message} {err_msg}".strip())
         self.log(f"{log_message} {err_msg}")
+
+
+class Row(list[Any]):
+    """A row of a query: a list whose values can be had by the names of their columns too."""
+
+    def __init__(self, names: dict[str, int], values: Iterable[Any]) -> None:
+        super().__init__(values)
+        self._names = names
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(self._names[key] if isinstance(key, str) else key)
+
+    def keys(self) -> list[str]:
+        """Return the names of the columns."""
+        return list(self._names)
 
 
 class Dwh(Database):
@@ -79,11 +94,10 @@ class Dwh(Database):
 
     def execute_read(self, sql: str, log_message: str = "") -> list[Any]:
         """Run a query in the hook's transaction and return its rows, which can be read by number and by name."""
-        import psycopg2.extras
-
-        with self._cursor(cursor_factory=psycopg2.extras.DictCursor) as cursor:
+        with self._cursor() as cursor:
             cursor.execute(sql)
-            return list(cursor.fetchall())
+            names = {column[0]: number for number, column in enumerate(cursor.description)}
+            return [Row(names, row) for row in cursor.fetchall()]
 
     def execute_returning(self, sql: str, log_message: str = "") -> list[Any]:
         """Run a statement with RETURNING in the hook's transaction and return its rows."""
@@ -92,13 +106,13 @@ class Dwh(Database):
     def confirm_execute(self, sql: str, log_message: str = "") -> None:
         self.execute(sql, log_message)
 
-    def _cursor(self, **options: Any) -> Any:
+    def _cursor(self) -> Any:
         if self.connection is None:
             raise PyeltError(
                 "the program asks the warehouse something while it is loaded; loading opens no database: do it in a "
                 "function that is registered with register_run_after_sor"
             )
-        return self.connection.cursor(**options)
+        return self.connection.cursor()
 
 
 class _PipelineType(type):
