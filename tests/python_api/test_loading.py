@@ -176,3 +176,23 @@ def test_a_loaded_program_has_pyelt_when_its_functions_are_called(tmp_path: Path
     program = program_of(write_program(tmp_path, {"program.py": later}), os.environ)
     assert program.call(program.modules["program"].later, "a") == ("'a'", "domain", True)
     assert "pyelt" not in sys.modules and "domain" not in sys.modules
+
+
+def test_what_a_program_takes_from_an_installation_inside_its_folder_stays_loaded(tmp_path: Path) -> None:
+    site = tmp_path / "venv" / "lib" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "a_library_of_others.py").write_text("")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "own_module.py").write_text("")
+    program = f"""
+import sys
+sys.path.append({str(site)!r})
+sys.path.append({str(tmp_path / "more")!r})
+import a_library_of_others, own_module
+"""
+    try:
+        read_pipeline(write_program(tmp_path, {"program.py": program + PROGRAM}), {})
+        assert "own_module" not in sys.modules
+        assert "a_library_of_others" in sys.modules
+    finally:
+        sys.modules.pop("a_library_of_others", None)

@@ -260,7 +260,11 @@ def test_dimensions_and_facts_have_their_tables(loaded: Loader) -> None:
 
 
 def test_a_program_runs_by_hand_part_by_part(
-    warehouse: Database, source_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warehouse: Database,
+    source_database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     deliver(tmp_path)
     source_database.execute("create table meting (nummer int, pas text, uitslag text, soort text)")
@@ -282,9 +286,18 @@ run_praktijk.define_praktijk_pipe(pipeline)
 pipeline.run(["sor"])
 pipeline.run(["valuesets", "hubs"])
 pipeline.pipes["praktijk"].run(["links"])
+print("the run was", pipeline.runid)
 """
     )
     assert main(["python", str(program), "--project", str(PROJECT)]) == 0
+    printed = capsys.readouterr().out
+    assert "the run was 1.02" in printed
+    assert [line.partition(":")[0] for line in printed.splitlines() if ".etl_" in line and ": " in line] == [
+        "praktijk.sor.etl_sor",
+        "praktijk.valset.etl_valset",
+        "praktijk.dv.etl_hubs",
+        "praktijk.dv.etl_links",
+    ]
     assert warehouse.rows("select dag_id, count(*) from sys.runs group by 1") == [("praktijk", 3)]
     assert warehouse.rows("select count(*) from dv.patient_traject_link") == [(3,)]
     assert warehouse.rows("select count(*) from sor_praktijk.teller") == [(1,)]

@@ -17,6 +17,7 @@ from pyelt_provider.command_line.run_options import add_interval, interval
 from pyelt_provider.config.reading import pipeline_of_program
 from pyelt_provider.errors import ConfigError, PyeltError, StageFailed
 from pyelt_provider.execution.environment import LocalEnvironment
+from pyelt_provider.execution.outcome import StageOutcome
 from pyelt_provider.execution.program_hooks import hook_of
 from pyelt_provider.execution.runner import RunRequest
 from pyelt_provider.model.connection import masked
@@ -28,6 +29,7 @@ from pyelt_provider.pyelt_api.binding import bound
 from pyelt_provider.pyelt_api.loading import Program, run_script
 from pyelt_provider.pyelt_api.pipelines import PARTS
 from pyelt_provider.pyelt_api.session import Session, entered
+from pyelt_provider.pyelt_api.written import is_of_program
 
 _KINDS = {
     "valuesets": StageKind.ETL_VALSET,
@@ -83,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print_traceback(error: Exception, roots: tuple[Path, ...]) -> None:
     """Print where the program failed, from its own first line on, as Python does."""
     trace = error.__traceback__
-    while trace is not None and not any(Path(trace.tb_frame.f_code.co_filename).is_relative_to(root) for root in roots):
+    while trace is not None and not is_of_program(trace.tb_frame.f_code.co_filename, roots):
         trace = trace.tb_next
     print(masked("".join(traceback.format_exception(type(error), error, trace))), file=sys.stderr, end="")
 
@@ -112,6 +114,10 @@ class _ProgramEnvironment(LocalEnvironment):
 
     pipeline: Any = None
 
+    def note(self, outcome: StageOutcome) -> None:
+        """Let the program read the number of its run."""
+        self.pipeline.runid = float(outcome.run)
+
     def hook(self, hook: Hook, project_folder: str) -> Callable[[Any], None]:
         if hook.target.startswith(PROGRAM_HOOK):
             return hook_of(hook, self.pipeline, lambda function, pipe: function(pipe))
@@ -123,7 +129,7 @@ def run_in_foreground(
     pipeline: Pipeline,
     parts: tuple[str, ...],
     pipes: tuple[str, ...] | None,
-    environment: LocalEnvironment,
+    environment: _ProgramEnvironment,
     arguments: argparse.Namespace,
     now: datetime,
 ) -> list[str]:
@@ -153,7 +159,7 @@ def run_in_foreground(
             elif blocker := failed_upstream(plan, stage, failed):
                 failed.add(stage.id)
                 print(f"{stage.id}: not started, {blocker} failed")
-            elif not do_stage(stage, request, environment, log):
+            elif not do_stage(stage, request, environment, log, environment.note):
                 failed.add(stage.id)
         everything += [stage.id for stage in stages if stage.id in failed]
     return everything

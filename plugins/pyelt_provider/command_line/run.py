@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pyelt_provider.command_line.run_options import (
@@ -91,14 +92,22 @@ def run_logger(verbose: bool) -> logging.Logger:
     return log
 
 
-def do_stage(stage: Stage, request: RunRequest, environment: Environment, log: logging.Logger) -> bool:
-    """Do one stage, print what came of it, and say whether all of it was done."""
+def do_stage(
+    stage: Stage,
+    request: RunRequest,
+    environment: Environment,
+    log: logging.Logger,
+    on_outcome: Callable[[StageOutcome], None] | None = None,
+) -> bool:
+    """Do one stage, print what came of it (and give it to `on_outcome`), and say whether all of it was done."""
     try:
         outcome = run_stage(stage, request, environment, log=log)
     except PyeltError as error:
         print(f"{stage.id}: failed", flush=True)
         print(str(error), file=sys.stderr, flush=True)
         return False
+    if on_outcome is not None:
+        on_outcome(outcome)
     print(f"{stage.id}: {outcome.state}, run {outcome.run}, {outcome.seconds:.2f} s{_numbers(outcome)}", flush=True)
     for mapping, error_text in outcome.failures:
         print(f"{stage.id}: {mapping}: {error_text}", file=sys.stderr, flush=True)

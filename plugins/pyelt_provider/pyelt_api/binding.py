@@ -80,11 +80,15 @@ MODULES: dict[str, dict[str, object]] = {
     "pyelt.mappings.base": {**_VAULT, **_BASE, **_STEPS},
     "pyelt.mappings.source_to_sor_mappings": {
         **_BASE, **_FILES, **_SOURCES, **_STEPS, "SourceToSorMapping": mappings.SourceToSorMapping,
+        "SorMapping": mappings.SourceToSorMapping,
     },
     "pyelt.mappings.sor_to_dv_mappings": {
         **_VAULT, **_BASE, **_QUERIES, **_STEPS, **_VALUESETS,
         **{name: getattr(mappings, name) for name in _ENTITY},
         **{name: getattr(link_mappings, name) for name in _LINK},
+        # What PyELT's documentation calls them.
+        "EntityMapping": mappings.SorToEntityMapping,
+        "LinkMapping": link_mappings.SorToLinkMapping,
         "PyeltException": session.PyeltException,
     },
     "pyelt.mappings.transformations": _STEPS,
@@ -122,11 +126,13 @@ def bound(roots: tuple[Path, ...], kept: dict[str, ModuleType] | None = None) ->
             sys.modules.update(project or _modules(roots))
             yield
         finally:
+            new = [Path(entry) for entry in sys.path if entry and entry not in path]
+            added = [entry for entry in new if "site-packages" not in entry.parts]
             sys.path[:] = path
             sys.argv[:] = arguments
             if Path.cwd() != folder:
                 os.chdir(folder)
-            for name in [name for name, module in sys.modules.items() if _is_projects(name, module, roots)]:
+            for name in [name for name, module in sys.modules.items() if _is_projects(name, module, (*roots, *added))]:
                 project[name] = sys.modules.pop(name)
             sys.modules.update(taken)
 
@@ -148,7 +154,9 @@ def _is_projects(name: str, module: object, roots: tuple[Path, ...]) -> bool:
     if top in sys.stdlib_module_names or top == "pyelt_provider" or name == "__main__":
         return False
     places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
-    return any(place is not None and Path(place).is_relative_to(root) for place in places for root in roots)
+    # By the first part of the name: a folder of the project may hold a whole installation of Python.
+    own = [place for root in roots for place in (root / top, root / f"{top}.py")]
+    return any(place is not None and Path(place).is_relative_to(item) for place in places for item in own)
 
 
 def _refuse_real_pyelt() -> None:

@@ -20,6 +20,7 @@ from pyelt_provider.model.place import Place
 from pyelt_provider.pyelt_api.binding import bound
 from pyelt_provider.pyelt_api.pipelines import Pipeline
 from pyelt_provider.pyelt_api.session import PyeltException, RunReached, Session, entered
+from pyelt_provider.pyelt_api.written import is_of_program
 
 
 @dataclass(slots=True)
@@ -120,9 +121,7 @@ def _script_of(name: str) -> Path | None:
 def _failure(error: BaseException, target: str, session: Session, asked_at: Place) -> Problem:
     """Return the problem that an exception of the program is, at the program's innermost line."""
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if any(Path(frame.filename).is_relative_to(root) for root in session.roots)
+        frame for frame in traceback.extract_tb(error.__traceback__) if is_of_program(frame.filename, session.roots)
     ]
     at = session.shown(Place(frames[-1].filename, frames[-1].lineno or 1)) if frames else asked_at
     if isinstance(error, SyntaxError) and error.filename:

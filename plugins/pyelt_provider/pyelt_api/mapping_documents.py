@@ -22,7 +22,7 @@ from pyelt_provider.pyelt_api.names import link_name
 from pyelt_provider.pyelt_api.pipelines import Pipe
 from pyelt_provider.pyelt_api.session import Session
 from pyelt_provider.pyelt_api.tables import DbFunction, SorQuery
-from pyelt_provider.pyelt_api.vault import DynamicLinkReference, HubEntityMetaClass, LinkEntityMetaClass
+from pyelt_provider.pyelt_api.vault import DynamicLinkReference, HubEntityMetaClass, is_link
 from pyelt_provider.pyelt_api.vault_documents import (
     dynamic_types,
     hub_name,
@@ -55,7 +55,7 @@ class MappingWriter:
     def link(self, mapping: SorToLinkMapping) -> None:
         """Write a mapping onto a link."""
         at = self._block.item("links", mapping.place)
-        if not isinstance(mapping.target, LinkEntityMetaClass):
+        if not is_link(mapping.target):
             self._wrong(mapping, f"{mapping.target!r} is no link", "name a class that inherits from LinkEntity")
             return
         name = link_name(mapping.target.__name__)

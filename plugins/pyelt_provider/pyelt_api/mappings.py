@@ -130,6 +130,7 @@ class SourceToSorMapping(BaseTableMapping):
         self.temp_table = f"{self.sor_table.replace('_hstage', '')}_temp"
         self.ignore_fields = [name.lower() for name in ignore_fields or []]
         self.auto_map = auto_map
+        self._keys: list[str] | None = None
         self.delivery: str | None = None
         self.deleted_when: str | None = None
         self.changed_since: str | None = None
@@ -139,8 +140,14 @@ class SourceToSorMapping(BaseTableMapping):
 
     @property
     def keys(self) -> list[str]:
-        """The columns that identify a row."""
-        return [name.lower() for name in self.source.key_names]
+        """The columns that identify a row: those of the source, unless others are set."""
+        if self._keys is None:
+            return [name.lower() for name in self.source.key_names]
+        return self._keys
+
+    @keys.setter
+    def keys(self, names: list[str]) -> None:
+        self._keys = [name.lower() for name in names]
 
     def get_keys(self, alias: str = "") -> str:
         return ",".join(f"{alias}.{key}" if alias else key for key in self.keys)

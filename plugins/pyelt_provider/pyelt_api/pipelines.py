@@ -9,7 +9,7 @@ from pyelt_provider.errors import PyeltError
 from pyelt_provider.pyelt_api.deliveries import SourceDatabase
 from pyelt_provider.pyelt_api.session import RunReached, current
 from pyelt_provider.pyelt_api.tables import Database, DbFunction, Schema
-from pyelt_provider.pyelt_api.vault import AbstractOrderderTable, HubEntityMetaClass, LinkEntityMetaClass
+from pyelt_provider.pyelt_api.vault import AbstractOrderderTable, HubEntityMetaClass, is_link
 from pyelt_provider.pyelt_api.written import here
 
 
@@ -159,7 +159,7 @@ class Pipeline(metaclass=_PipelineType):
         self.dwh.get_schema(str(schema_name))
         self.domain_modules[f"{schema_name}.{module.__name__}"] = module
         for cls in classes_of(module):
-            if isinstance(cls, HubEntityMetaClass | LinkEntityMetaClass) and not _says_its_own(cls, schema_name):
+            if (isinstance(cls, HubEntityMetaClass) or is_link(cls)) and not _says_its_own(cls, schema_name):
                 cls.__dbschema__ = str(schema_name)
                 inner = cls.Hub if isinstance(cls, HubEntityMetaClass) else cls.Link
                 for table in (inner, *cls.__sats__.values()):

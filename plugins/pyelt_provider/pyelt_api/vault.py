@@ -11,6 +11,35 @@ from pyelt_provider.pyelt_api.tables import Table
 from pyelt_provider.pyelt_api.written import here
 
 
+class LinkReference(FkReference):
+    """One end of a link: the entity that it points at."""
+
+    def __init__(self, ref_cls: Any, name: str = "", fk: str = "") -> None:
+        is_entity = isinstance(ref_cls, HubEntityMetaClass)
+        super().__init__(ref_cls.Hub if is_entity else ref_cls)
+        self.entity_cls = ref_cls
+        self.sub_entity_type = ref_cls.__subtype__ if is_entity else ""
+        self.name = name
+        self.fk = fk
+        self.given_fk = fk
+        self.link: Any = None
+        self.role = ""
+
+    @property
+    def hub(self) -> Any:
+        return self.ref_table
+
+
+class DynamicLinkReference:
+    """The end of a link that points at another entity for each type; the link's Types are those entities."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.link: Any = None
+        self.role = ""
+        self.place = here()
+
+
 class OrderedTableMetaClass(type):
     """Gives a table class its columns, inherited ones first: `__cols__`, each under its name and with its table."""
 
@@ -40,6 +69,8 @@ class OrderedTableMetaClass(type):
                 own.table = cls
                 cls.__cols__.append(own)
                 setattr(cls, key, own)
+        if "." not in cls.__qualname__ and any(isinstance(item, LinkReference) for item in members.values()):
+            _stand_alone(cls)
         return cls
 
     def __str__(cls) -> str:
@@ -125,6 +156,10 @@ class Link(DvTable):
     def cls_get_link_refs(cls) -> dict[str, LinkReference]:
         return {key: item for key, item in cls.__ordereddict__.items() if isinstance(item, LinkReference)}
 
+    @classmethod
+    def cls_has_record_status_sat(cls) -> bool:
+        return any(_is_table(item, RecordStatusSat) for item in vars(cls).values())
+
 
 class HybridLink(Link):
     """A link with a row per references and type."""
@@ -145,35 +180,6 @@ def types_of(cls: Any) -> list[Any]:
             if not key.startswith("__") and not any(value is item or value == item for item in found):
                 found.append(value)
     return found
-
-
-class LinkReference(FkReference):
-    """One end of a link: the entity that it points at."""
-
-    def __init__(self, ref_cls: Any, name: str = "", fk: str = "") -> None:
-        is_entity = isinstance(ref_cls, HubEntityMetaClass)
-        super().__init__(ref_cls.Hub if is_entity else ref_cls)
-        self.entity_cls = ref_cls
-        self.sub_entity_type = ref_cls.__subtype__ if is_entity else ""
-        self.name = name
-        self.fk = fk
-        self.given_fk = fk
-        self.link: Any = None
-        self.role = ""
-
-    @property
-    def hub(self) -> Any:
-        return self.ref_table
-
-
-class DynamicLinkReference:
-    """The end of a link that points at another entity for each type; the link's Types are those entities."""
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-        self.link: Any = None
-        self.role = ""
-        self.place = here()
 
 
 def _show_name(table: Any) -> None:
@@ -289,6 +295,26 @@ class HubEntity(metaclass=HubEntityMetaClass):
     @classmethod
     def cls_has_record_status_sat(cls) -> bool:
         return cls.cls_get_record_status_sat() is not None
+
+
+def _stand_alone(link: Any) -> None:
+    """Make a link of a class that is no inner one: so PyELT's older projects wrote them."""
+    link.Link = link
+    link.__sats__ = {}
+    _name_link(link, link.__name__, "dv")
+    for key, member in vars(link).items():
+        if _is_table(member, Sat):
+            member.__dbschema__ = "dv"
+            member.__dbname__ = satellite_stem(link.__name__, key)
+            _show_name(member)
+            link.__sats__[member.__dbname__] = member
+
+
+def is_link(cls: Any) -> bool:
+    """Say whether a class is a link that a program made: a LinkEntity, or a Link with references of its own."""
+    if isinstance(cls, LinkEntityMetaClass):
+        return cls is not LinkEntity
+    return _is_table(cls, Link) and vars(cls).get("Link") is cls
 
 
 class LinkEntityMetaClass(_EntityMetaClass):

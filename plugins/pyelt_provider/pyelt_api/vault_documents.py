@@ -35,11 +35,10 @@ from pyelt_provider.pyelt_api.vault import (
     HubEntityMetaClass,
     HybridSat,
     Link,
-    LinkEntity,
-    LinkEntityMetaClass,
     LinkReference,
     RecordStatusSat,
     Sat,
+    is_link,
     root_entity,
     types_of,
 )
@@ -103,14 +102,14 @@ class Vault:
             for cls in classes_of(module):
                 if isinstance(cls, HubEntityMetaClass) and cls is not HubEntity:
                     self._add_entity(cls)
-                elif isinstance(cls, LinkEntityMetaClass) and cls is not LinkEntity:
+                elif is_link(cls):
                     self._add_link(cls)
                 elif issubclass(cls, DvValueset) and cls not in (DvValueset, DvPeriodicalValueset):
                     _add(self._valuesets, cls)
         for mapping in mappings_of(self._pipeline):
             if isinstance(mapping, SorToEntityMapping) and isinstance(mapping.entity, HubEntityMetaClass):
                 self._add_entity(mapping.entity)
-            elif isinstance(mapping, SorToLinkMapping) and isinstance(mapping.target, LinkEntityMetaClass):
+            elif isinstance(mapping, SorToLinkMapping) and is_link(mapping.target):
                 self._add_link(mapping.target)
 
     def _add_entity(self, entity: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pyelt_provider.model.place import NOWHERE, Place
 
 _OWN = str(Path(__file__).parent) + "/"
+_PACKAGE = Path(__file__).parents[1]
 
 
 def here() -> Place:
@@ -18,3 +19,11 @@ def here() -> Place:
             return NOWHERE
         frame = frame.f_back
     return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def is_of_program(file: str, roots: tuple[Path, ...]) -> bool:
+    """Say whether a file of Python is one of the program's: below its folders, and neither ours nor an installed one."""
+    path = Path(file)
+    if path.is_relative_to(_PACKAGE) or "site-packages" in path.parts:
+        return False
+    return any(path.is_relative_to(root) for root in roots)
