@@ -51,7 +51,7 @@ def loaded(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> 
         patch.setenv("PRAKTIJK_DATA", str(folder))
         patch.setenv("AIRFLOW_CONN_LAB", lab.url)
         lab.execute(
-            "create table meting (nummer int, pas text, uitslag text, soort text); "
+            "create table meting (nummer int, pas text, uitslag text, soort text, intern text default 'x'); "
             "insert into meting values (1, 'P1', '4.5', 'bloed'), (2, 'P9', '5.5', 'bloed'), (3, 'P2', '6.5', 'urine')"
         )
         loader = Loader(warehouse, read_pipeline(PROJECT))
@@ -139,6 +139,9 @@ def test_files_are_read_as_pyelt_read_them(loaded: Loader) -> None:
 
 def test_source_tables_queries_and_their_filters_are_read(loaded: Loader) -> None:
     assert loaded.rows("select nummer, soort from sor_lab.meting_hstage order by 1") == [("1", "bloed"), ("2", "bloed")]
+    assert loaded.rows(
+        "select count(*) from information_schema.columns where table_schema = 'sor_lab' and column_name = 'intern'"
+    ) == [(0,)]
     assert loaded.rows("select id, soort from sor_lab.soort_hstage order by 1") == [
         ("1", "BLOED"),
         ("2", "BLOED"),

@@ -104,7 +104,7 @@ def _functions(block: Block, pipe: Pipe, session: Session) -> list[SqlFile]:
     for function in pipe.db_functions.values():
         if not function.schema_name:
             function.schema = pipe.sor
-        name = f"{pipe.source_system}.{function.schema_name}.{function.name}"
+        name = f"{pipe.source_system}.{function.schema_name}.{function.name}.sql"
         at = session.shown(function.place)
         files.append(SqlFile(file=f"functions/{name}", stem=function.name, text=function.to_create_sql(), place=at))
     block.put("functions", [file.file.removeprefix("functions/") for file in files], pipe.place)

@@ -95,7 +95,8 @@ class Vault:
             for validation in pipe.validations:
                 if isinstance(validation, DvValidation):
                     self._validation(validation)
-        return [block.named("" if schema == "dv" else schema) for schema, block in self._domains.items()]
+        in_order = sorted(self._domains.items(), key=lambda item: (item[0] != "dv", item[0]))  # as files would stand
+        return [block.named("" if schema == "dv" else schema) for schema, block in in_order]
 
     def _collect(self) -> None:
         for module in self._pipeline.domain_modules.values():
@@ -124,6 +125,11 @@ class Vault:
                 self._add_entity(reference.entity_cls)
         for target in dynamic_types(link).values():
             self._add_entity(target)
+
+    @property
+    def _main_schema(self) -> str:
+        """The schema whose document has what belongs to no vault of its own."""
+        return "dv" if "dv" in self._domains else next(iter(self._domains), "dv")
 
     def _domain(self, schema: str, place: Place) -> Block:
         if schema not in self._domains:
@@ -227,8 +233,7 @@ class Vault:
         return reference_role(reference, self._session)
 
     def _valueset(self, valueset: Any) -> None:
-        schema = next((schema for schema in self._domains), "dv")
-        block = self._domain(schema, valueset.__place__).block("valuesets", valueset.__place__)
+        block = self._domain(self._main_schema, valueset.__place__).block("valuesets", valueset.__place__)
         at = block.block(valueset_name(valueset), valueset.__place__)
         is_periodical = issubclass(valueset, DvPeriodicalValueset)
         at.put("description", described(valueset), valueset.__place__)
@@ -246,7 +251,7 @@ class Vault:
             what = "the condition is about columns of several tables"
             self._session.wrong(validation.place, "validations", what, "write a validation per table")
             return
-        schema = getattr(validation.table, "__dbschema__", "") or next(iter(self._domains), "dv")
+        schema = getattr(validation.table, "__dbschema__", "") or self._main_schema
         at = self._domain(schema, validation.place).item("validations", validation.place)
         at.put("table", name or None, validation.place)
         at.put("when", validation.sql_condition, validation.place)

@@ -41,7 +41,7 @@ def define_lab_pipe(pipeline):
     assert isinstance(source_db, SourceDatabase) and source_db.default_schema.name == "public"
     source_tbl = SourceTable("meting", source_db.default_schema, source_db)
     source_tbl.set_primary_key(["nummer"])
-    pipe.mappings.append(SourceToSorMapping(source_tbl, "meting_hstage", filter="WHERE soort = 'bloed'"))
+    pipe.mappings.append(SourceToSorMapping(source_tbl, "meting_hstage", True, "WHERE soort = 'bloed'", ["INTERN"]))
     source_qry = SourceQuery(source_db, "select nummer, soort from public.meting;", "soorten")
     source_qry.set_primary_key(["nummer"])
     mapping = SourceToSorMapping(source_qry, "soort_hstage", auto_map=False)
