@@ -196,3 +196,13 @@ import a_library_of_others, own_module
         assert "a_library_of_others" in sys.modules
     finally:
         sys.modules.pop("a_library_of_others", None)
+
+
+def test_the_program_sees_what_the_file_says_with_its_variables_filled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = PROGRAM + "    print('data in', pipeline.config['data_root'])\n"
+    files = {"program.py": program, "pipeline.yaml": PIPELINE + "data_root: ${DATA:-/data}/all\n"}
+    assert read_pipeline(write_program(tmp_path, files), {"DATA": "/mine"}).data_root == "/mine/all"
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "data in /mine/all\n")

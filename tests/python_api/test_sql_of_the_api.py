@@ -10,7 +10,7 @@ import pytest
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.pyelt_api.columns import Column, Columns, Condition, SqlSnippet
 from pyelt_provider.pyelt_api.expressions import expression
-from pyelt_provider.pyelt_api.mappings import ConstantValue, SorToEntityMapping, sql_of
+from pyelt_provider.pyelt_api.mappings import ConstantValue, FieldMapping, SorToEntityMapping, sql_of
 from pyelt_provider.pyelt_api.names import camelcase_to_underscores, link_name, link_stem, satellite_stem
 from pyelt_provider.pyelt_api.secrets_in_configs import SimpleEncrypt
 from pyelt_provider.pyelt_api.tables import DbFunction, DbFunctionParameter, SorQuery
@@ -75,6 +75,12 @@ def test_the_fields_own_name_may_stand_in_a_step_and_is_no_part_of_other_words()
     transformation.field_name = "id"
     transformation.new_step("void(id, width)")
     assert transformation.get_sql() == "void(width(id), width)"
+
+
+def test_the_same_steps_may_be_given_for_several_fields() -> None:
+    lower = FieldTransformation(sql="lower({fld})")
+    fields = [FieldMapping(name, "target", lower) for name in ("a", "b")]
+    assert [field.sql for field in fields] == ["lower(a)", "lower(b)"]
 
 
 def test_constants_are_quoted_unless_they_are_sql_already() -> None:

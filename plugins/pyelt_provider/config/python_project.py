@@ -10,7 +10,7 @@ from typing import Any
 from pyelt_provider.config.build_pipeline import Project
 from pyelt_provider.config.environment_text import expanded
 from pyelt_provider.config.shapes import MISSING
-from pyelt_provider.config.spots import Problems
+from pyelt_provider.config.spots import Cursor, Problems, Spot
 from pyelt_provider.config.yaml_text import Document, read_yaml
 from pyelt_provider.errors import ConfigError, PyeltError
 from pyelt_provider.model.place import Place
@@ -72,8 +72,11 @@ def _load(
         (top / "python_path").wrong(f"there is no folder {path}", "name the folder that has the program's packages")
         return None
     roots = (root,) if root == here else (root, here)
+    quiet = Cursor("", Spot(0), "", Problems())  # what is wrong with it is told when the document is checked
     general: dict[str, Any] = {
-        key: value for key, value in document.data.items() if key not in ("python", "python_path")
+        key: expanded(value, quiet, environment) if isinstance(value, str) and "${" in value else value
+        for key, value in document.data.items()
+        if key not in ("python", "python_path")
     }
     try:
         program = load_program(target, roots, general, Place(at.file, at.spot.line))

@@ -8,6 +8,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -46,7 +47,8 @@ def load_program(target: str, roots: tuple[Path, ...], general_config: dict[str,
     """
     session = Session(roots=roots, general_config=general_config, is_loading=True)
     program = Program(session, None, roots)  # type: ignore[arg-type]
-    with bound(roots, program.modules), entered(session):
+    # What it prints is no answer of ours: `pyelt sql` and the like write that to standard output.
+    with bound(roots, program.modules), entered(session), redirect_stdout(sys.stderr):
         try:
             _execute(target)
         except RunReached:

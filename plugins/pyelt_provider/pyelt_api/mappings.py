@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from pyelt_provider.pyelt_api.columns import Column, SqlSnippet, literal
@@ -52,6 +53,7 @@ class FieldMapping(BaseMapping):
         self, source: Any, target: Any, transform_func: FieldTransformation | None = None, ref: str = ""
     ) -> None:
         if transform_func is not None:
+            transform_func = copy.copy(transform_func)  # the same steps may be given for several fields
             transform_func.field_name = str(getattr(source, "name", source))
             source = transform_func
         super().__init__(source, Column(target) if isinstance(target, str) else target)
