@@ -1,7 +1,7 @@
 # Everything that a fresh checkout can do. Needs Python 3.11, 3.12 or 3.13, make and git; nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev-venv demo demo-once demo-data clean-demo compose-env test lint format bench requirements clean
+.PHONY: help venv dev-venv demo demo-once demo-data clean-demo compose-env test soak lint format bench requirements clean
 
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
@@ -37,6 +37,9 @@ clean-demo: ## stop a running demo and remove all that demos made (.pyelt or PYE
 # The tests of one file stay together: some files share a running Airflow.
 test: $(DEVELOPMENT) ## run all tests
 	.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+soak: $(DEVELOPMENT) ## kill everything at random while nights load, as long as asked (PYELT_SOAK_MINUTES, .._NIGHTS, .._SEED)
+	@PYTHONPATH=plugins:tests .venv/bin/python -m soak
 
 lint: $(DEVELOPMENT) ## check format, lint and types
 	.venv/bin/ruff format --check $(PYTHON_FOLDERS)

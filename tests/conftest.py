@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from databases import Database, fresh_database, oldest_binaries, throwaway_server
+from databases import Database, Source, fresh_database, fresh_source, oldest_binaries, throwaway_server
 from pyelt_provider.embedded.server import EmbeddedServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -37,7 +37,7 @@ def warehouse(server: EmbeddedServer) -> Iterator[Database]:
 
 
 @pytest.fixture
-def source_database(server: EmbeddedServer) -> Iterator[Database]:
+def source_database(server: EmbeddedServer) -> Iterator[Source]:
     """A fresh, empty database which stands for a source system."""
-    with fresh_database(server, "source") as database:
+    with fresh_source(server, "source") as database:
         yield database

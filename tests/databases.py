@@ -17,6 +17,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from grants import grant_loading, grant_reading
 from pyelt_provider.embedded.binaries import DEBIAN_FOLDER, OLDEST_MAJOR, Binaries
 from pyelt_provider.embedded.server import EmbeddedServer
 
@@ -33,10 +34,12 @@ TEST_SETTINGS = {
 
 @dataclass(frozen=True)
 class Database:
-    """One database of the test server."""
+    """One database of the test server, seen by the role of `url`, which has no more than the docs give it."""
 
     name: str
     url: str
+    dba_url: str = ""
+    """A superuser's, for what a DBA does: roles, objects of others."""
 
     def connect(self) -> Connection:
         """Return a new session in a transaction of its own; the test closes it, or the end of the test does."""
@@ -50,10 +53,28 @@ class Database:
 
     def execute(self, statements: str, params: Any = None) -> None:
         """Run one or more statements and commit."""
-        with contextlib.closing(self.connect()) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute(statements, params)
-            connection.commit()
+        _execute(self.url, statements, params)
+
+    def as_dba(self, statements: str) -> None:
+        """Run one or more statements as a superuser and commit."""
+        _execute(self.dba_url, statements)
+
+
+class Source(Database):
+    """A database that stands for a source system: its URL can only read; `rows` and `execute` are the system itself."""
+
+    def connect(self) -> Connection:
+        return psycopg2.connect(self.dba_url)
+
+    def execute(self, statements: str, params: Any = None) -> None:
+        _execute(self.dba_url, statements, params)
+
+
+def _execute(url: str, statements: str, params: Any = None) -> None:
+    with contextlib.closing(psycopg2.connect(url)) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(statements, params)
+        connection.commit()
 
 
 def oldest_binaries() -> Binaries:
@@ -84,14 +105,27 @@ def throwaway_server(binaries: Binaries | None = None) -> Iterator[EmbeddedServe
 
 @contextlib.contextmanager
 def fresh_database(server: EmbeddedServer, prefix: str) -> Iterator[Database]:
-    """Give an empty database with a name that no other test has, and drop it afterwards with its sessions."""
+    """Give an empty warehouse with a name that no other test has, and drop it afterwards with its sessions."""
+    with _empty_database(server, prefix) as name:
+        yield Database(name, grant_loading(server.url(name)), server.url(name))
+
+
+@contextlib.contextmanager
+def fresh_source(server: EmbeddedServer, prefix: str) -> Iterator[Source]:
+    """The same for an empty source system."""
+    with _empty_database(server, prefix) as name:
+        yield Source(name, grant_reading(server.url(name)), server.url(name))
+
+
+@contextlib.contextmanager
+def _empty_database(server: EmbeddedServer, prefix: str) -> Iterator[str]:
     name = f"{prefix}_{next(_numbers)}"
     with contextlib.closing(psycopg2.connect(server.url("postgres"))) as maintenance:
         maintenance.autocommit = True
         with maintenance.cursor() as cursor:
             cursor.execute(f'create database "{name}" template template0 strategy file_copy')
             try:
-                yield Database(name=name, url=server.url(name))
+                yield name
             finally:
                 cursor.execute(f'drop database if exists "{name}" with (force)')
 

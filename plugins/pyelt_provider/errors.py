@@ -52,6 +52,10 @@ class DeliveryMissing(DeliveryRefused):
     wait_for: timedelta = timedelta(0)
 
 
+class RejectionsRefused(PyeltError):
+    """A load rejects more rows than the limit of their table; nothing of it was loaded and the warehouse is unchanged."""
+
+
 class DdlRefused(PyeltError):
     """A table would have to change in a way that loses or rewrites data; the message has the statement for a DBA."""
 

@@ -183,6 +183,7 @@ def test_run_parameters_are_multi_selects_with_everything_chosen() -> None:
         "pipes": ["north", "south"],
         "parts": ["sor", "valset", "dv", "dm"],
         "allow_deletions": False,
+        "allow_rejections": False,
         "allow_ddl": False,
         "allow_key_change": False,
     }

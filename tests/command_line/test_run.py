@@ -52,15 +52,15 @@ entities:
 HOOKS = """
 def before(context):
     with context.connection.cursor() as cursor:
-        cursor.execute("create table if not exists public.hook_calls (name text, pipe text, runid numeric)")
-        cursor.execute("insert into public.hook_calls values ('before', %s, %s)", (context.pipe.name, context.run.number))
+        cursor.execute("create table if not exists sor_his.hook_calls (name text, pipe text, runid numeric)")
+        cursor.execute("insert into sor_his.hook_calls values ('before', %s, %s)", (context.pipe.name, context.run.number))
 
 
 def after(context):
     with context.connection.cursor() as cursor:
         cursor.execute("select count(*) from sor_his.bed_hstage")
         (rows,) = cursor.fetchone()
-        cursor.execute("insert into public.hook_calls values ('after ' || %s, %s, %s)", (rows, context.pipe.name, context.run.number))
+        cursor.execute("insert into sor_his.hook_calls values ('after ' || %s, %s, %s)", (rows, context.pipe.name, context.run.number))
 """
 
 
@@ -112,14 +112,14 @@ def test_run_again_with_the_same_date_is_the_same_run(project: Path, warehouse: 
 
 def test_hooks_run_before_and_after_staging_in_its_transaction(project: Path, warehouse: Database) -> None:
     assert main(["run", str(project), "--date", "2026-01-01"]) == 0
-    assert warehouse.rows("select name, pipe, runid from public.hook_calls") == [
+    assert warehouse.rows("select name, pipe, runid from sor_his.hook_calls") == [
         ("before", "his", 1),
         ("after 2", "his", 1),
     ]
     with (project / "hooks.py").open("a") as hooks:
         hooks.write("\n\ndef after(context):\n    context.connection.commit()\n")
     assert main(["run", str(project), "--date", "2026-01-02"]) == 1
-    assert warehouse.rows("select count(*) from public.hook_calls") == [(2,)]
+    assert warehouse.rows("select count(*) from sor_his.hook_calls") == [(2,)]
 
 
 def test_a_failed_stage_keeps_those_behind_it_from_starting_and_close_records_it(

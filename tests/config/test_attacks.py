@@ -53,7 +53,15 @@ def told(folder: Path, files: dict[str, str | bytes]) -> list[str]:
         ("wait_for: 1:30", "wait_for: '1:30' is not a duration"),
         ("wait_for: .nan", "wait_for: nan is not a duration"),
         ("wait_for: .inf", "wait_for: inf is not a duration"),
-        ("limits: {delete_share: .nan}", "limits.delete_share: nan is more than 1.0"),
+        ("max_deleted: .nan", "max_deleted: nan is neither a number of rows nor a share of them"),
+        ("max_deleted: 0.1", "max_deleted: 0.1 is neither a number of rows nor a share of them; write a whole number"),
+        ("max_deleted: 101%", "max_deleted: '101%' is neither a number of rows nor a share of them"),
+        ("max_rejected: '5'", "max_rejected: '5' is neither a number of rows nor a share of them; write 5 without quotes"),
+        ("max_rejected: true", "max_rejected: True is neither a number of rows nor a share of them"),
+        ("max_rejected: -1", "max_rejected: -1 is neither a number of rows nor a share of them"),
+        ("max_rejected: ٥%", "max_rejected: '٥%' is neither a number of rows nor a share of them"),
+        ("min_rows: 10%", "min_rows: this is the text '10%', not a whole number"),
+        ("min_rows: -1", "min_rows: -1 is less than 0"),
         ("columns: [number, number]", "columns[2]: the column 'number' stands twice"),
         ("columns: {number: [1, 2]}", "columns: places of columns do not go with 'csv'"),
         ("columns: [ctid, number]", "columns: PostgreSQL has a column 'ctid' of its own"),
@@ -71,6 +79,13 @@ def told(folder: Path, files: dict[str, str | bytes]) -> list[str]:
 def test_a_key_of_a_source_that_cannot_work_is_told(keys: str, problem: str, tmp_path: Path) -> None:
     problems = told(tmp_path, {"pipes/his.yaml": SOR % keys})
     assert any(line.startswith(PLACE + problem) for line in problems), problems
+
+
+def test_a_key_that_was_replaced_is_refused_with_the_new_ones(tmp_path: Path) -> None:
+    assert told(tmp_path, {"pipes/his.yaml": SOR % "limits: {delete_share: 0.2}"}) == [
+        PLACE.removesuffix(".") + ": the key 'limits' is not known here; write min_rows and max_deleted, such as "
+        "max_deleted: 10%"
+    ]
 
 
 @pytest.mark.parametrize(

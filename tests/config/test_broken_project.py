@@ -288,7 +288,7 @@ def test_files_and_tables_in_one_pipe_are_refused(tmp_path: Path) -> None:
         source_path: lab
         sor:
           a_hstage: {csv: a.csv, key: [id], filter: x}
-          b_hstage: {table: b, key: [id], wait_for: 5m, limits: {allow_empty: true}, delivery: delta}
+          b_hstage: {table: b, key: [id], wait_for: 5m, min_rows: 1, delivery: delta, max_deleted: 1%}
         """
     assert told(tmp_path, pipes__his=pipe) == [
         "pipes/his.yaml:2: source_path: the pipe has source_connection (a database), so 'source_path' has no effect; "
@@ -298,8 +298,10 @@ def test_files_and_tables_in_one_pipe_are_refused(tmp_path: Path) -> None:
         "pipes/his.yaml:4: sor.a_hstage.filter: 'filter' has no effect with 'csv'; it goes with table: leave it out",
         "pipes/his.yaml:5: sor.b_hstage.wait_for: 'wait_for' has no effect with 'table'; "
         "it goes with csv and fixed_width: leave it out",
-        "pipes/his.yaml:5: sor.b_hstage.limits: 'limits' go for full deliveries; a delta delivery deletes nothing by "
-        "being short; leave it out, or write delivery: full",
+        "pipes/his.yaml:5: sor.b_hstage.min_rows: 'min_rows' goes for full deliveries; a delta delivery may always be "
+        "short; leave it out, or write delivery: full",
+        "pipes/his.yaml:5: sor.b_hstage.max_deleted: 'max_deleted' has no effect on a delta delivery that deletes nothing; "
+        "leave it out, or write deleted_when",
     ]
 
 

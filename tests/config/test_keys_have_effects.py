@@ -11,7 +11,7 @@ from config.projects import problems_of, write_project
 from databases import Database
 from loading import Loader
 from pyelt_provider.config.reading import read_pipeline
-from pyelt_provider.errors import DeliveryRefused
+from pyelt_provider.errors import DeliveryRefused, RejectionsRefused
 
 FILES = {
     "pipeline.yaml": """
@@ -39,17 +39,21 @@ FILES = {
             escape: '\\'
             null: 'NULL'
             key: [number]
-            limits: {delete_share: 0.2, minimum_rows: 4}
+            max_deleted: 20%
+            min_rows: 2
+            max_rejected: 0
         entities:
           - {from: patient_hstage, to: Patient, bk: number, fields: {Default.name: name}}
         valuesets:
           - {from: patient_hstage, to: Valueset, fields: {valueset_naam: "'kinds'", code: number, omschrijving: name}}
+        validations:
+          - {table: patient_hstage, when: name = 'Nobody', message: Nobody is no patient}
         after_sor: [hooks.py:note_settings]
     """,
     "hooks.py": """
         def note_settings(context):
             with context.connection.cursor() as cursor:
-                cursor.execute("create table if not exists noted as select current_setting('work_mem') as memory, "
+                cursor.execute("create table if not exists sor_his.noted as select current_setting('work_mem') as memory, "
                                "current_setting('lock_timeout') as patience")
     """,
     "datamarts/people.sql": "select name from dv.patient_sat where _active",
@@ -74,14 +78,23 @@ def test_what_is_written_in_the_files_shows_in_the_warehouse(warehouse: Database
     assert loader.rows("select runid::text from bookkeeping.runs") == [("1.00",)]
     assert loader.rows("select count(*) from marts.people") == [(5,)]
     assert loader.rows("select count(*) from codes.valueset") == [(5,)]
-    assert loader.rows("select * from noted") == [("77MB", "90s")]
+    assert loader.rows("select * from sor_his.noted") == [("77MB", "90s")]
     assert loader.rows("select nspname from pg_namespace where nspname in ('sys', 'dm', 'valset')") == []
 
     deliver(folder, ROWS[:4])
     loader.run(date(2026, 1, 2))
     deliver(folder, ROWS[:3])
-    with pytest.raises(DeliveryRefused, match="1 of 4"):
+    with pytest.raises(DeliveryRefused, match=r"would delete 1 of 4 active rows, more than the 20% of max_deleted"):
         loader.run(date(2026, 1, 3))
+    deliver(folder, ROWS[:1])
+    with pytest.raises(DeliveryRefused, match=r"has 1 rows, fewer than the 2 of min_rows"):
+        loader.run(date(2026, 1, 3))
+    deliver(folder, [*ROWS[:4], "6|Nobody"])
+    with pytest.raises(
+        RejectionsRefused, match=r"1 of the 5 rows .* more than the 0 of max_rejected: 1 x 'Nobody is no"
+    ):
+        loader.run(date(2026, 1, 3))
+    assert loader.rows("select count(*) from sor_his.patient_hstage where _active") == [(4,)]
 
 
 NAMES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ from pyelt_provider.errors import ConfigError
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import CodeList, Reference, SatelliteKind
+from pyelt_provider.model.limits import Amount, Limits, share
 from pyelt_provider.model.mapping import FieldMapping, MissingReference, ReferenceMapping
 from pyelt_provider.model.pipe import DatabaseSource, FileSource, Hook
 from pyelt_provider.model.pipeline import AssetSchedule, CronSchedule, EmailSettings, TimetableSchedule
 from pyelt_provider.model.place import Place
 from pyelt_provider.model.staging import (
     CsvFile,
-    DeletionLimit,
     Delivery,
     FixedColumn,
     FixedWidthFile,
@@ -129,7 +130,8 @@ def test_every_kind_of_source_arrives_in_the_model(tmp_path: Path) -> None:
             columns: [id, 'null', 'on']
             null: 'NULL'
             key: [id]
-            limits: {delete_share: 1, minimum_rows: 5, allow_empty: true}
+            min_rows: 5
+            max_deleted: 12.5%
             wait_for: 30m
           b_hstage:
             fixed_width: b.txt
@@ -162,7 +164,7 @@ def test_every_kind_of_source_arrives_in_the_model(tmp_path: Path) -> None:
         names=("id", "null", "on"),
         null="NULL",
     )
-    assert a.limit == DeletionLimit(share=1.0, minimum_rows=5, allow_empty=True)
+    assert a.limits == Limits(min_rows=5, max_deleted=share("12.5"))
     assert (a.wait_for, a.columns, a.key) == (timedelta(minutes=30), ("id", "null", "on"), ("id",))
     assert b.source == FixedWidthFile(
         path="b.txt",
@@ -455,3 +457,36 @@ def test_two_hundred_files_are_read_in_about_a_second(tmp_path: Path) -> None:
     pipeline = read_pipeline(folder, {})
     assert len(pipeline.pipes) == 201
     assert time.process_time() - started < 3
+
+
+def test_the_nearest_limit_counts_of_table_pipe_and_pipeline(tmp_path: Path) -> None:
+    files = {
+        "pipeline.yaml": """
+            conn_dwh: dwh
+            min_rows: 1
+            max_deleted: 10%
+            max_rejected: 250
+            """,
+        "pipes/his.yaml": """
+            max_deleted: 20 %
+            sor:
+              near_hstage: {csv: a.csv, key: [id], min_rows: 0, max_deleted: 5, max_rejected: 0.5%}
+              far_hstage: {csv: a.csv, key: [id]}
+              delta_hstage: {csv: a.csv, key: [id], delivery: delta}
+              deleting_hstage: {csv: a.csv, key: [id], delivery: delta, deleted_when: id = '0'}
+            """,
+        "pipes/lab.yaml": """
+            sor:
+              other_hstage: {csv: a.csv, key: [id]}
+            """,
+    }
+    pipeline = read_pipeline(write_project(tmp_path, files), {})
+    his, rows = pipeline.pipe("his"), Amount(Decimal(250))
+    assert [table.limits for table in his.tables] == [
+        Limits(min_rows=0, max_deleted=Amount(Decimal(5)), max_rejected=share("0.5")),
+        Limits(min_rows=1, max_deleted=share(20), max_rejected=rows),
+        Limits(max_rejected=rows),
+        Limits(max_deleted=share(20), max_rejected=rows),
+    ]
+    assert his.limits == Limits(min_rows=1, max_deleted=share(20), max_rejected=rows)
+    assert pipeline.pipe("lab").tables[0].limits == Limits(min_rows=1, max_deleted=share(10), max_rejected=rows)

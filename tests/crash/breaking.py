@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -14,9 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from crash.night import Scenario
-from crash.project import FIRST, SECOND, WRONG, write_project
+from crash.project import FIRST, SECOND, WRONG, Delivery, write_project
 from databases import Database
+from grants import grant_reading
 from pyelt_provider.embedded.server import EmbeddedServer
 
 PROCESSES = max(2, min(4, (os.cpu_count() or 2) // 2))
@@ -43,18 +47,79 @@ class Undisturbed:
         return {"scenario": asdict(self.scenario), "at": at, "expected": str(self.expected)}
 
 
-@dataclass(frozen=True)
 class Ground:
-    """A folder with the project, a server with the starting states, and the scenarios that begin with them."""
+    """A folder with the project, a server with the starting states, and the scenarios that begin with them.
 
-    server: EmbeddedServer
-    folder: Path
-    scenarios: tuple[Undisturbed, ...]
+    A scenario is loaded when a test asks for it, with what it starts from: `first` an empty warehouse, `second` one
+    after a night, `cleared` one whose second night was loaded from a wrong delivery.
+    """
+
+    def __init__(self, server: EmbeddedServer, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self._prefix = f"crash_{os.getpid()}_{next(_grounds)}"
+        self._made: dict[str, Undisturbed] = {}
+        self._databases: list[str] = []
+        write_project(folder)
 
     def run(self, jobs: Sequence[dict[str, Any]], module: str = "crash.night") -> list[dict[str, Any]]:
         """Do the jobs in several processes; what each night told, in the order of the jobs."""
         told = run_jobs(self.server, self.folder, jobs, module)
         return [told[place] for place in range(len(jobs))]
+
+    def scenario(self, name: str) -> Undisturbed:
+        """Return a scenario; the files of its delivery lie there from now on."""
+        if name not in self._made:
+            self._made[name] = self._load(name)
+        _STARTS[name].delivery.write_files(self.folder)
+        return self._made[name]
+
+    def _load(self, name: str) -> Undisturbed:
+        start = _STARTS[name]
+        if start.after:
+            self.scenario(start.after)
+        start.delivery.write_files(self.folder)
+        template = self._named(f"after_{start.after}") if start.after else "template0"
+        keep = self._named(f"after_{name}") if name in {other.after for other in _STARTS.values()} else ""
+        scenario = Scenario(name, template, self._source(name, start.delivery), start.delivery.day)
+        (told,) = self.run([{"scenario": asdict(scenario), "keep": keep}])
+        expected = self.folder / f"{name}.json"
+        expected.write_text(json.dumps(told))
+        return Undisturbed(scenario, tuple(told), expected)
+
+    def _source(self, name: str, delivery: Delivery) -> str:
+        database = self._named(f"source_{name}")
+        self.server.ensure_database(database)
+        delivery.write_source(Database(database, self.server.url(database)))
+        return grant_reading(self.server.url(database))
+
+    def _named(self, what: str) -> str:
+        name = f"{self._prefix}_{what}"
+        self._databases.append(name)
+        return name
+
+    def remove(self) -> None:
+        with contextlib.closing(psycopg2.connect(self.server.url("postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for database in self._databases:
+                    cursor.execute(f'drop database if exists "{database}" with (force)')
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The scenario after which another one begins ('': with nothing), and what is delivered in it."""
+
+    after: str
+    delivery: Delivery
+
+
+_STARTS = {
+    "first": _Start("", FIRST),
+    "second": _Start("first", SECOND),
+    "wrong": _Start("first", WRONG),
+    "cleared": _Start("wrong", SECOND),
+}
+_grounds = itertools.count(1)
 
 
 def run_jobs(
@@ -91,39 +156,10 @@ def _run_share(
 
 @contextlib.contextmanager
 def ground(server: EmbeddedServer) -> Iterator[Ground]:
-    """Load what the scenarios start from: an empty warehouse, one after a night, and one with a wrong second night."""
-    prefix = f"crash_{os.getpid()}"
-    kept = {name: f"{prefix}_{name}" for name in ("after_first", "after_wrong")}
-    sources = {name: f"{prefix}_source_{name}" for name in ("first", "second", "wrong")}
+    """Give a ground on the server, and take its databases and files away at the end."""
     with tempfile.TemporaryDirectory(prefix="pyelt-crash-") as place:
-        folder = Path(place)
-        write_project(folder)
-        for (_, database), delivery in zip(sources.items(), (FIRST, SECOND, WRONG), strict=True):
-            server.ensure_database(database)
-            delivery.write_source(Database(database, server.url(database)))
-
-        def scenario(name: str, template: str, delivered: str, day: str) -> Scenario:
-            return Scenario(name, template, server.url(sources[delivered]), day)
-
-        def run(chosen: Scenario, keep: str = "") -> Undisturbed:
-            told = run_jobs(server, folder, [{"scenario": asdict(chosen), "keep": keep}])[0]
-            expected = folder / f"{chosen.name}.json"
-            expected.write_text(json.dumps(told))
-            return Undisturbed(chosen, tuple(told), expected)
-
-        FIRST.write_files(folder)
-        first = run(scenario("first", "template0", "first", FIRST.day), kept["after_first"])
-        WRONG.write_files(folder)
-        run(scenario("wrong", kept["after_first"], "wrong", WRONG.day), kept["after_wrong"])
-        SECOND.write_files(folder)
-        second = run(scenario("second", kept["after_first"], "second", SECOND.day))
-        cleared = run(scenario("cleared", kept["after_wrong"], "second", SECOND.day))
+        made = Ground(server, Path(place))
         try:
-            yield Ground(server, folder, (first, second, cleared))
+            yield made
         finally:
-            maintenance = Database("postgres", server.url("postgres"))
-            with contextlib.closing(maintenance.connect()) as connection, connection.cursor() as cursor:
-                connection.rollback()
-                connection.autocommit = True
-                for database in (*kept.values(), *sources.values()):
-                    cursor.execute(f'drop database if exists "{database}" with (force)')
+            made.remove()

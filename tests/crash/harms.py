@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg2
 
+from crash.leftovers import left_behind
 from crash.night import Child, Ended, Night, Scenario, copied
 from crash.project import SECOND
 from crash.state import State, difference
@@ -177,6 +178,7 @@ def happen(order: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
             told["found"] = _step(harm, stage, job, expected, told["harmed"])
             if told["found"] or stage.id == job.get("until"):
                 break
+        told["found"] = told["found"] or left_behind(warehouse)
         told["attempts"] = _rows(warehouse, "select stage, attempt, state, error from sys.attempts order by 1, 2")
     return told
 

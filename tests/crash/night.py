@@ -21,8 +21,10 @@ from typing import Any
 import psycopg2
 
 from crash.instants import Instants, WatchedEnvironment
+from crash.leftovers import left_behind
 from crash.project import read_project
 from crash.state import State, difference, state_of
+from grants import grant_loading
 from pyelt_provider.execution.runner import RunRequest, run_stage
 from pyelt_provider.planning.plan import build_plan
 from pyelt_provider.planning.stages import Stage
@@ -144,7 +146,7 @@ def copied(server: str, template: str, name: str, *, keep: bool = False) -> Iter
         with maintenance.cursor() as cursor:
             cursor.execute(f'create database "{name}" template "{template}" strategy wal_log')
             try:
-                yield f"{server.rpartition('/')[0]}/{name}"
+                yield grant_loading(f"{server.rpartition('/')[0]}/{name}")
             finally:
                 if not keep:
                     cursor.execute(f'drop database "{name}" with (force)')
@@ -191,6 +193,7 @@ def disturbed(server: str, scenario: Scenario, folder: Path, at: dict[str, int],
                 found = difference(expected[stage.id], night.state())
             if found:
                 break
+        found = found or left_behind(warehouse)
     return {"kills": kills, "found": found and [f"night {scenario.name}, after {kills[-3:]}:", *found]}
 
 

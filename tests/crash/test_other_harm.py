@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from crash.breaking import Ground, Undisturbed, ground
+from crash.breaking import Ground, Undisturbed
 from crash.harms import SLOW_TABLES
-from pyelt_provider.embedded.server import EmbeddedServer
-
-
-@pytest.fixture(scope="module")
-def broken_ground(server: EmbeddedServer) -> Iterator[Ground]:
-    with ground(server) as made:
-        yield made
 
 
 def half_way(undisturbed: Undisturbed) -> dict[str, int]:
@@ -40,7 +32,7 @@ def errors_of(told: dict[str, Any], kind: str, text: str = "") -> str:
 
 
 def test_the_next_attempt_does_not_wait_for_the_busy_session_of_a_killed_one(broken_ground: Ground) -> None:
-    told = harm(broken_ground, broken_ground.scenarios[1], "killed_while_busy", dict.fromkeys(SLOW_TABLES, 1))
+    told = harm(broken_ground, broken_ground.scenario("second"), "killed_while_busy", dict.fromkeys(SLOW_TABLES, 1))
 
     assert all(ended["killed"] for ended in told["harmed"].values())
     assert max(ended["seconds"] for ended in told["harmed"].values()) < 60
@@ -50,36 +42,36 @@ def test_the_next_attempt_does_not_wait_for_the_busy_session_of_a_killed_one(bro
 
 
 def test_a_task_that_is_ended_by_a_signal_does_not_wait_for_its_statement(broken_ground: Ground) -> None:
-    told = harm(broken_ground, broken_ground.scenarios[1], "sigterm_while_busy", dict.fromkeys(SLOW_TABLES, 1))
+    told = harm(broken_ground, broken_ground.scenario("second"), "sigterm_while_busy", dict.fromkeys(SLOW_TABLES, 1))
 
     assert errors_of(told, "EndedBySignal") == ""
 
 
-@pytest.mark.parametrize("number", [0, 2], ids=["first load", "cleared"])
-def test_a_signal_in_the_middle_of_each_stage_leaves_nothing(broken_ground: Ground, number: int) -> None:
-    undisturbed = broken_ground.scenarios[number]
+@pytest.mark.parametrize("name", ["first", "cleared"])
+def test_a_signal_in_the_middle_of_each_stage_leaves_nothing(broken_ground: Ground, name: str) -> None:
+    undisturbed = broken_ground.scenario(name)
 
     told = harm(broken_ground, undisturbed, "sigterm", half_way(undisturbed))
 
     assert errors_of(told, "EndedBySignal") == ""
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["first load", "second night"])
+@pytest.mark.parametrize("name", ["first", "second"])
 def test_a_worker_that_hangs_while_its_stage_is_run_again_does_no_harm_when_it_goes_on(
-    broken_ground: Ground, number: int
+    broken_ground: Ground, name: str
 ) -> None:
-    undisturbed = broken_ground.scenarios[number]
+    undisturbed = broken_ground.scenario(name)
 
     told = harm(broken_ground, undisturbed, "frozen", half_way(undisturbed))
 
     assert errors_of(told, "StageFailed, StepFailed", "server closed the connection unexpectedly") == ""
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["second night", "cleared"])
+@pytest.mark.parametrize("name", ["second", "cleared"])
 def test_a_connection_that_is_cut_in_the_middle_of_each_stage_is_a_clear_error(
-    broken_ground: Ground, number: int
+    broken_ground: Ground, name: str
 ) -> None:
-    undisturbed = broken_ground.scenarios[number]
+    undisturbed = broken_ground.scenario(name)
 
     told = harm(broken_ground, undisturbed, "connections_cut", half_way(undisturbed))
 
@@ -87,7 +79,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_each_stage_is_a_clear_error(
 
 
 def test_a_worker_that_hangs_while_it_takes_a_run_number_does_not_stop_the_others(broken_ground: Ground) -> None:
-    undisturbed = broken_ground.scenarios[1]
+    undisturbed = broken_ground.scenario("second")
     (at,) = [
         number
         for number, text in enumerate(undisturbed.instants("prepare"), start=1)
@@ -100,7 +92,7 @@ def test_a_worker_that_hangs_while_it_takes_a_run_number_does_not_stop_the_other
 
 
 def test_a_connection_that_is_cut_before_the_stage_begins_is_a_clear_error(broken_ground: Ground) -> None:
-    undisturbed = broken_ground.scenarios[1]
+    undisturbed = broken_ground.scenario("second")
 
     told = harm(
         broken_ground,

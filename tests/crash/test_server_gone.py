@@ -41,9 +41,9 @@ def harm(ground: Ground, undisturbed: Undisturbed, kind: str, at: dict[str, int]
     return told
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["first load", "second night"])
-def test_each_stage_survives_that_the_server_is_stopped_in_its_middle(own_ground: Ground, number: int) -> None:
-    undisturbed = own_ground.scenarios[number]
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_each_stage_survives_that_the_server_is_stopped_in_its_middle(own_ground: Ground, name: str) -> None:
+    undisturbed = own_ground.scenario(name)
 
     harm(
         own_ground,
@@ -54,7 +54,7 @@ def test_each_stage_survives_that_the_server_is_stopped_in_its_middle(own_ground
 
 
 def test_a_server_that_stops_at_the_commit_has_committed_all_or_nothing(own_ground: Ground) -> None:
-    undisturbed = own_ground.scenarios[2]
+    undisturbed = own_ground.scenario("cleared")
 
     harm(
         own_ground,
@@ -70,7 +70,7 @@ def test_a_server_that_stops_at_the_commit_has_committed_all_or_nothing(own_grou
 
 
 def test_each_stage_that_reads_the_source_survives_that_its_sessions_are_cut(own_ground: Ground) -> None:
-    undisturbed = own_ground.scenarios[1]
+    undisturbed = own_ground.scenario("second")
     at = {
         stage: max(
             number
@@ -89,7 +89,7 @@ def test_a_source_whose_server_stops_while_it_sends_rows_is_read_again(own_groun
     with throwaway_server() as elsewhere:
         elsewhere.ensure_database("large")
         SECOND.write_source(Database("large", elsewhere.url("large")))
-        second = own_ground.scenarios[1]
+        second = own_ground.scenario("second")
         scenario = replace(second.scenario, source=elsewhere.url("large"))
         at = {
             "crm.sor.etl_sor": next(

@@ -123,14 +123,14 @@ def test_after_a_corrected_delivery_the_datamarts_are_as_if_it_had_come_at_once(
     assert warehouse.rows("select nr, name from dm.dim_patient order by 1") == [("1", "Anna"), ("2", "Bert")]
 
 
-def test_a_cleared_task_builds_everything_anew(warehouse: Database, tmp_path: Path) -> None:
+def test_a_cleared_task_builds_everything_again(warehouse: Database, tmp_path: Path) -> None:
     load = project(warehouse, tmp_path)
     patients(tmp_path, "1,Anna,1990-01-01\n")
     load.run(date(2026, 1, 1))
-    warehouse.execute("delete from dm.dim_patient; insert into dm.a_fact (nr, name) values ('x', 'not ours')")
+    warehouse.execute("delete from dm.dim_patient; truncate dm.a_fact")
     outcome = load.run(date(2026, 1, 1), stages=["etl_dm"])["etl_dm"]
     assert built(outcome) == ["dim_patient", "a_fact", "wards"]
-    assert warehouse.rows("select nr, name from dm.a_fact") == [("1", "Anna")]
+    assert warehouse.rows("select nr, name from dm.dim_patient join dm.a_fact using (nr, name)") == [("1", "Anna")]
     assert built(load.run(date(2026, 1, 2))["etl_dm"]) == []
 
 
@@ -175,19 +175,20 @@ def test_a_changed_model_keeps_its_grants_its_dependents_and_a_dbas_index(wareho
     patients(tmp_path, "1,Anna,1990-01-01\n")
     project(warehouse, tmp_path).run(date(2026, 1, 1))
     role = f"reporter_{warehouse.name}"
+    warehouse.as_dba(f"create role {role}")
     warehouse.execute(f"""
-        create role {role}; grant select on dm.dim_patient, dm.initials to {role};
+        create schema report; grant select on dm.dim_patient, dm.initials to {role};
         create index own_index on dm.dim_patient (name);
-        create view public.report as select nr, upper(name) as name from dm.dim_patient;
-        grant select on public.report to {role};
+        create view report.names as select nr, upper(name) as name from dm.dim_patient;
+        grant select on report.names to {role};
     """)
     changed = DIM.replace("default_name as name", "default_born as born, initcap(default_name)::varchar(30) as name")
     load = project(warehouse, tmp_path, datamarts__dim_patient___sql=changed)
     outcomes = load.run(date(2026, 1, 2))
-    assert "rebuild view: public.report" in done(outcomes["ddl_dm"])
+    assert "rebuild view: report.names" in done(outcomes["ddl_dm"])
     assert warehouse.rows("select nr, name, born::text from dm.dim_patient") == [("1", "Anna", "1990-01-01")]
-    assert warehouse.rows("select * from public.report") == [("1", "ANNA")]
-    for relation in ("dm.dim_patient", "dm.initials", "public.report"):
+    assert warehouse.rows("select * from report.names") == [("1", "ANNA")]
+    for relation in ("dm.dim_patient", "dm.initials", "report.names"):
         assert warehouse.rows("select has_table_privilege(%s, %s, 'select')", (role, relation)) == [(True,)]
     assert labels(load.run(date(2026, 1, 3))["ddl_dm"]) == ["look up what is there"]
 
@@ -227,15 +228,15 @@ def test_a_model_with_the_day_in_it_is_built_every_day(warehouse: Database, tmp_
 def test_a_changed_function_builds_the_models_that_call_it(warehouse: Database, tmp_path: Path) -> None:
     patients(tmp_path, "1,Anna,1990-01-01\n")
     function = (
-        "create or replace function public.nice(t text) returns text language sql immutable as $$ select initcap(t) $$;"
+        "create or replace function dv.nice(t text) returns text language sql immutable as $$ select initcap(t) $$;"
     )
-    files = {"datamarts__wards___sql": WARDS.replace("default_name", "public.nice(default_name) as name")}
+    files = {"datamarts__wards___sql": WARDS.replace("default_name", "dv.nice(default_name) as name")}
     load = project(warehouse, tmp_path, functions__nice___sql=function, **files)
     load.run(date(2026, 1, 1))
     assert built(load.run(date(2026, 1, 2))["etl_dm"]) == []
     changed = function.replace("initcap", "upper")
     outcomes = project(warehouse, tmp_path, functions__nice___sql=changed, **files).run(date(2026, 1, 3))
-    assert "create function public.nice" in labels(outcomes["prepare"])
+    assert "create function dv.nice" in labels(outcomes["prepare"])
     assert built(outcomes["etl_dm"]) == ["wards"]
     assert warehouse.rows("select name from dm.wards") == [("WARD 1",)]
 
@@ -256,12 +257,12 @@ def test_a_table_that_a_foreign_key_points_at_is_filled_all_the_same(warehouse: 
     load.run(date(2026, 1, 1))
     warehouse.execute("""
         alter table dm.dim_patient add primary key (nr);
-        create table public.note (nr text references dm.dim_patient deferrable initially deferred);
-        insert into public.note values ('1');
+        create schema own; create table own.note (nr text references dm.dim_patient deferrable initially deferred);
+        insert into own.note values ('1');
     """)
     patients(tmp_path, "1,Anne,1990-01-01\n")
     load.run(date(2026, 1, 2))
-    assert warehouse.rows("select name from dm.dim_patient join public.note using (nr)") == [("Anne",)]
+    assert warehouse.rows("select name from dm.dim_patient join own.note using (nr)") == [("Anne",)]
 
 
 def test_an_incremental_model_may_bring_its_own_run_number(warehouse: Database, tmp_path: Path) -> None:

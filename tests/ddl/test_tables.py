@@ -211,7 +211,7 @@ def test_another_spelling_of_a_type_is_the_same_type(warehouse: Database, tmp_pa
 
 
 def test_a_type_of_the_users_own_is_compared_by_the_database(warehouse: Database, tmp_path: Path) -> None:
-    warehouse.execute("create domain public.postcode as text; create type public.mood as enum ('sad', 'happy')")
+    warehouse.as_dba("create domain public.postcode as text; create type public.mood as enum ('sad', 'happy')")
     domain = "hubs: {Patient: {satellites: {Default: {post: Public.Postcode, mood: public.mood}}}}"
     project = loader(warehouse, tmp_path, domain)
     project.run(stages=DDL)
@@ -222,7 +222,7 @@ def test_a_type_of_the_users_own_is_compared_by_the_database(warehouse: Database
 def test_a_type_that_the_warehouse_does_not_know_is_named_with_its_line_before_anything_is_made(
     warehouse: Database, tmp_path: Path
 ) -> None:
-    warehouse.execute("create domain public.postcode as text")
+    warehouse.as_dba("create domain public.postcode as text")
     domain = (
         "hubs:\n  Patient:\n    satellites:\n      Default:\n        a: public.postcode\n"
         "        b: public.postcod\n        c: gis.geometry\n"

@@ -180,17 +180,18 @@ def test_views_are_not_touched_when_nothing_changed(warehouse: Database, tmp_pat
     )
 
 
+ROLES = "create role reporter_{db}; create role boss_{db};"
 DEPENDING = """
-create role reporter_{db}; create role boss_{db};
+create schema report;
 grant usage on schema dv to reporter_{db};
 grant select on dv.person_view to reporter_{db};
 grant select (bk) on dv.person_view to boss_{db} with grant option;
-create view public.names as select bk, default_name from dv.person_view;
-comment on view public.names is 'Names, 100% of them';
-grant select on public.names to public;
-create view public.names_again with (security_barrier=true) as select * from public.names where default_name like 'A%';
-create materialized view public.counted as select count(*) as persons from dv.person_view;
-create unique index counted_persons on public.counted (persons);
+create view report.names as select bk, default_name from dv.person_view;
+comment on view report.names is 'Names, 100% of them';
+grant select on report.names to public;
+create view report.names_again with (security_barrier=true) as select * from report.names where default_name like 'A%';
+create materialized view report.counted as select count(*) as persons from dv.person_view;
+create unique index counted_persons on report.counted (persons);
 """
 
 
@@ -209,6 +210,7 @@ def state(warehouse: Database) -> list[tuple[object, ...]]:
 def test_new_columns_go_to_the_end_and_grants_and_dependents_stay(warehouse: Database, tmp_path: Path) -> None:
     loader(warehouse, tmp_path, DOMAIN, pipe=PIPE, pipes__crm___yaml=CRM).run(stages=DDL)
     warehouse.execute(ROWS)
+    warehouse.as_dba(ROLES.format(db=warehouse.name))
     warehouse.execute(DEPENDING.format(db=warehouse.name))
     before = (
         state(warehouse),
@@ -233,6 +235,7 @@ def test_where_a_column_goes_the_view_is_rebuilt_with_its_dependents_owners_and_
 ) -> None:
     loader(warehouse, tmp_path, DOMAIN, pipe=PIPE, pipes__crm___yaml=CRM).run(stages=DDL)
     warehouse.execute(ROWS)
+    warehouse.as_dba(ROLES.format(db=warehouse.name))
     warehouse.execute(DEPENDING.format(db=warehouse.name))
     before = (
         state(warehouse),
@@ -248,7 +251,7 @@ def test_where_a_column_goes_the_view_is_rebuilt_with_its_dependents_owners_and_
         state(warehouse),
         warehouse.rows("select relacl::text from pg_class where oid = 'dv.person_view'::regclass"),
     ) == before
-    assert warehouse.rows("select persons from public.counted") == [(4,)]
+    assert warehouse.rows("select persons from report.counted") == [(4,)]
     again = loader(warehouse, tmp_path, shrunk, pipe=PIPE, pipes__crm___yaml=CRM).run(stages=DDL, name="third")[
         "ddl_dv"
     ]
@@ -257,16 +260,19 @@ def test_where_a_column_goes_the_view_is_rebuilt_with_its_dependents_owners_and_
 
 def test_a_column_that_a_dependent_view_needs_is_not_taken_away(warehouse: Database, tmp_path: Path) -> None:
     loader(warehouse, tmp_path, DOMAIN, pipe=PIPE, pipes__crm___yaml=CRM).run(stages=DDL)
-    warehouse.execute("create view public.phones as select contact_phone_number from dv.person_view")
+    warehouse.execute(
+        "create schema report; create view report.phones as select contact_phone_number from dv.person_view"
+    )
     shrunk = DOMAIN.replace("types: [phone, mobile]", "types: [mobile]")
     error = loader(warehouse, tmp_path, shrunk, pipe=PIPE, pipes__crm___yaml=CRM).fails(stages=DDL, name="second")
-    assert "view dv.person_view loses or changes columns, and public.phones depends on them" in error
+    assert "view dv.person_view loses or changes columns, and report.phones depends on them" in error
     assert "contact_phone_number" in columns(warehouse, "dv.person_view")
 
 
 def test_an_old_view_is_replaced_and_keeps_its_grants(warehouse: Database, tmp_path: Path) -> None:
+    warehouse.as_dba(f"create role old_{warehouse.name}")
     warehouse.execute(f"""
-        create schema dv; create role old_{warehouse.name};
+        create schema dv;
         create view dv.person_view as select 1 as bk, 2 as something_else;
         grant select on dv.person_view to old_{warehouse.name};
     """)
@@ -308,3 +314,34 @@ def test_one_key_is_found_by_indexes_and_not_by_reading_every_satellite(warehous
         )
     )
     assert set(re.findall(r"Seq Scan on (\w+)", plan)) <= {"person_sat_record_status", "valueset"}, plan  # both empty
+
+
+def test_a_view_of_another_owner_is_not_lost_but_refused_until_a_dba_has_run_what_the_error_says(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    loader(warehouse, tmp_path, DOMAIN, pipe=PIPE, pipes__crm___yaml=CRM).run(stages=DDL)
+    analyst = f"analyst_{warehouse.name}"
+    warehouse.as_dba(f"""
+        create role {analyst}; create schema report authorization {analyst};
+        grant usage on schema dv to {analyst}; grant select on dv.person_view to {analyst};
+        set role {analyst}; create view report.names as select bk, default_name from dv.person_view;
+    """)
+    before = state(warehouse)
+    shrunk = loader(
+        warehouse,
+        tmp_path,
+        DOMAIN.replace("types: [phone, mobile]", "types: [mobile]"),
+        pipe=PIPE,
+        pipes__crm___yaml=CRM,
+    )
+    error = shrunk.fails(stages=DDL, name="second")
+    way_out = f'grant "{analyst}" to "loader"; grant create on schema "report" to "loader";'
+    assert f"report.names, which loader may not make anew for its owner {analyst}" in error
+    assert error.endswith(way_out)
+    assert state(warehouse) == before
+
+    warehouse.as_dba(way_out)
+    shrunk.run(stages=DDL, name="second")
+    assert state(warehouse) == before
+    assert "contact_phone_number" not in columns(warehouse, "dv.person_view")
+    warehouse.as_dba(f"drop owned by {analyst} cascade; drop role {analyst}")

@@ -17,11 +17,11 @@ def test_each_test_gets_an_empty_utf8_database_that_sorts_by_code_point(warehous
 def test_warehouse_and_source_are_two_databases_of_one_server(
     server: EmbeddedServer, warehouse: Database, source_database: Database
 ) -> None:
-    warehouse.execute("create table only_here (id int)")
+    warehouse.execute("create schema own create table only_here (id int)")
 
     assert warehouse.name != source_database.name
-    assert source_database.rows("select to_regclass('only_here')") == [(None,)]
-    assert server.url(warehouse.name) == warehouse.url
+    assert source_database.rows("select to_regclass('own.only_here')") == [(None,)]
+    assert warehouse.url.endswith(f"@127.0.0.1:{server.port}/{warehouse.name}")
 
 
 def test_parameters_reach_the_query(warehouse: Database) -> None:

@@ -11,10 +11,11 @@ from databases import Database
 from loading import Loader
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Column, Domain, Hub, Satellite, SatelliteKind
+from pyelt_provider.model.limits import EVERYTHING
 from pyelt_provider.model.mapping import EntityMapping, FieldMapping, MappingSource
 from pyelt_provider.model.pipe import DatabaseFunction, FileSource, Pipe
 from pyelt_provider.model.pipeline import OnErrors, Pipeline
-from pyelt_provider.model.staging import CsvFile, DeletionLimit, StagingTable, Validation
+from pyelt_provider.model.staging import CsvFile, StagingTable, Validation
 
 DAY_1, DAY_2, DAY_3, DAY_4, DAY_5 = (date(2026, 1, day) for day in range(1, 6))
 
@@ -98,7 +99,7 @@ def pipe(
                 name=f"{table}_hstage",
                 source=CsvFile(path=f"{{{{ ds }}}}/{name}_{table}.csv", delimiter=";"),
                 key=(header.split(";")[0],),
-                limit=DeletionLimit(share=1, minimum_rows=1_000_000, allow_empty=True),
+                limits=EVERYTHING,
                 fk_columns=fk_columns,
             )
             for table, header in tables.items()

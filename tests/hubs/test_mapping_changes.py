@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from databases import Database
 from hubs.care import DAY_1, DAY_2, DAY_3, DAY_4, Care, entity, from_source, hub, pipe, record_status, satellite
 from pyelt_provider.identifiers import TableName
@@ -41,6 +43,26 @@ def test_a_changed_mapping_compares_all_rows_once(warehouse: Database, tmp_path:
     care.deliver(DAY_3, HEADERS, his_patient=rows)
     assert care.rows("select max(_runid) from dv.patient_sat") == [(2,)]
     assert care.numbers(DAY_3) == {}
+
+
+@pytest.mark.parametrize("more", [{}, {"more": "city"}], ids=["one value", "two values"])
+def test_a_changed_mapping_notes_once_that_a_key_with_a_long_past_is_gone(
+    warehouse: Database, tmp_path: Path, more: dict[str, str]
+) -> None:
+    patient = hub(
+        "Patient",
+        satellite("Patient", name="text", city="text", more="text"),
+        record_status("Patient"),
+    )
+    before = Care(warehouse, tmp_path, his(entity("patient", name="name")), hubs=[patient])
+    before.deliver(DAY_1, HEADERS, his_patient=["1;Ann;", "2;Bob;"])
+    before.deliver(DAY_2, HEADERS, his_patient=["1;Anna;", "2;Bob;"])
+    before.write(DAY_3, HEADERS, his_patient=["2;Bob;"])
+    care = Care(warehouse, tmp_path, his(entity("patient", name="upper(name)", **more)), hubs=[patient])
+    care.run(DAY_3)
+
+    status = "select bk, s._runid, record_status from dv.patient_sat_record_status s join dv.patient_hub h using (_id)"
+    assert care.rows(status) == [("1", 3, "deleted")]
 
 
 def test_a_changed_function_body_compares_all_rows_once(warehouse: Database, tmp_path: Path) -> None:

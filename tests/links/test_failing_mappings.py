@@ -15,7 +15,7 @@ BY_REMARK = visit(
     source={"filter": "remark is not null"},
     references=(
         ReferenceMapping(role="patient", bk="patient"),
-        ReferenceMapping(role="doctor", bk="(select h.doctor from public.helper h where h.remark = s.remark)"),
+        ReferenceMapping(role="doctor", bk="(select h.doctor from own.helper h where h.remark = s.remark)"),
     ),
 )
 BY_DOCTOR = visit(name="by doctor", source={"filter": "remark is null"})
@@ -24,10 +24,10 @@ BY_DOCTOR = visit(name="by doctor", source={"filter": "remark is null"})
 def test_a_failing_mapping_leaves_the_others_alone_and_is_done_when_it_works_again(
     warehouse: Database, tmp_path: Path
 ) -> None:
-    warehouse.execute("create table public.helper (remark text, doctor text)")
+    warehouse.execute("create schema own; create table own.helper (remark text, doctor text)")
     clinic = Clinic(warehouse, tmp_path, pipe(links=[BY_REMARK, BY_DOCTOR]), on_errors=OnErrors.LOG)
     clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;;;;second 2;P2;D2")
-    warehouse.execute("insert into public.helper values ('second', 'D3'), ('twice', 'D1'), ('twice', 'D2')")
+    warehouse.execute("insert into own.helper values ('second', 'D3'), ('twice', 'D1'), ('twice', 'D2')")
 
     outcomes = clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;;;;twice 2;P2;D2 3;P3;D3 4;P1;D9")
     stage = outcomes["his.dv.etl_links"]
@@ -35,7 +35,7 @@ def test_a_failing_mapping_leaves_the_others_alone_and_is_done_when_it_works_aga
     assert [(name, "21000" in error) for name, error in stage.failures] == [("by remark", True)]
     assert clinic.links == [("P2", "D2"), ("P3", "D3")]
 
-    warehouse.execute("delete from public.helper where doctor = 'D2'")
+    warehouse.execute("delete from own.helper where doctor = 'D2'")
     again = clinic.run(DAY_2, stages=["his.dv.etl_links"])
     assert str(again["his.dv.etl_links"].state) == "done"
     assert clinic.links == [("P1", "D1"), ("P2", "D2"), ("P3", "D3")]
@@ -43,9 +43,9 @@ def test_a_failing_mapping_leaves_the_others_alone_and_is_done_when_it_works_aga
 
 
 def test_without_going_on_a_failing_mapping_leaves_the_warehouse_as_it_was(warehouse: Database, tmp_path: Path) -> None:
-    warehouse.execute("create table public.helper (remark text, doctor text)")
+    warehouse.execute("create schema own; create table own.helper (remark text, doctor text)")
     clinic = Clinic(warehouse, tmp_path, pipe(links=[BY_REMARK, BY_DOCTOR]))
-    warehouse.execute("insert into public.helper values ('twice', 'D1'), ('twice', 'D2')")
+    warehouse.execute("insert into own.helper values ('twice', 'D1'), ('twice', 'D2')")
     clinic.write(DAY_1, **PEOPLE, his_visits="1;P1;;;;twice 2;P2;D2")
 
     error = clinic.fails(DAY_1)

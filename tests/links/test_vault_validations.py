@@ -159,3 +159,21 @@ def test_a_link_is_validated_by_its_own_columns(warehouse: Database, tmp_path: P
         (False, "Not a doctor"),
         (True, None),
     ]
+
+
+def test_a_row_that_is_marked_once_more_stands_once_with_its_first_and_last_run(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    """Rows are judged when they come, so a row that only stays marked keeps the run that judged it."""
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[visit()]), validations=[SHORT])
+    recorded = "select fields, _runid::int, _last_runid::int from dv._exceptions order by _id"
+    clinic.deliver(DAY_1, his_patients="P1;x", his_doctors="D1")
+    clinic.deliver(DAY_2, his_patients="P1;Anna", his_doctors="D1")
+    assert clinic.rows(recorded) == [('{"name": "x"}', 1, 1)]
+    clinic.deliver(DAY_3, his_patients="P1;x", his_doctors="D1")
+    clinic.run(DAY_3, stages=["his.dv.etl_links"])
+    assert clinic.rows(recorded) == [('{"name": "x"}', 1, 3)]
+    clinic.deliver(DAY_4, his_patients="P1;y", his_doctors="D1")
+    assert clinic.rows(recorded) == [('{"name": "x"}', 1, 3), ('{"name": "y"}', 4, 4)]
+    clinic.deliver(DAY_4, his_patients="P1;Anna", his_doctors="D1")
+    assert clinic.rows(recorded) == [('{"name": "x"}', 1, 3)]

@@ -11,6 +11,7 @@ from databases import Database
 from loading import Loader
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Column, Domain, Hub, Link, Reference, Satellite, VaultValidation
+from pyelt_provider.model.limits import EVERYTHING
 from pyelt_provider.model.mapping import (
     EntityMapping,
     FieldMapping,
@@ -21,7 +22,7 @@ from pyelt_provider.model.mapping import (
 )
 from pyelt_provider.model.pipe import FileSource, Pipe
 from pyelt_provider.model.pipeline import OnErrors, Pipeline
-from pyelt_provider.model.staging import CsvFile, DeletionLimit, Delivery, StagingTable, Validation
+from pyelt_provider.model.staging import CsvFile, Delivery, StagingTable, Validation
 
 DAY_1, DAY_2, DAY_3, DAY_4, DAY_5 = (date(2026, 1, day) for day in range(1, 6))
 
@@ -87,7 +88,7 @@ def staging(pipe: str, file: str, delivery: Delivery = Delivery.FULL) -> Staging
         source=CsvFile(path=f"{{{{ ds }}}}/{pipe}_{file}.csv", delimiter=";"),
         key=("nr",),
         delivery=delivery,
-        limit=DeletionLimit(share=1, minimum_rows=1_000_000, allow_empty=True),
+        limits=EVERYTHING,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pyelt_provider.execution.rewinding import rewind
 from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Column, Domain, Hub, Link, Reference, Satellite, VaultValidation
+from pyelt_provider.model.limits import EVERYTHING
 from pyelt_provider.model.mapping import (
     EntityMapping,
     FieldMapping,
@@ -23,8 +25,8 @@ from pyelt_provider.model.mapping import (
     ReferenceMapping,
 )
 from pyelt_provider.model.pipe import FileSource, Pipe
-from pyelt_provider.model.pipeline import Pipeline
-from pyelt_provider.model.staging import CsvFile, DeletionLimit, Delivery, StagingTable, Validation
+from pyelt_provider.model.pipeline import OnErrors, Pipeline
+from pyelt_provider.model.staging import CsvFile, Delivery, StagingTable, Validation
 
 DAY_1 = date(2026, 1, 1)
 _OF_DOCTOR = (
@@ -65,7 +67,9 @@ def _entities(name: str, rules: Rules) -> tuple[EntityMapping, ...]:
     def mapping(table: str, to: str, bk: str, *fields: tuple[str, str, str | None, str]) -> EntityMapping:
         return EntityMapping(
             name=f"{table}_hstage -> {to}",
-            source=MappingSource(staging=f"{table}_hstage", filter=only if table != "ward" else None),
+            source=MappingSource(
+                staging=f"{table}_hstage", filter=_or_broken(only if table != "ward" else None, table, rules)
+            ),
             hub=to,
             bk=bk,
             fields=tuple(FieldMapping(satellite=s, column=c, type=t, expression=e) for s, c, t, e in fields),
@@ -93,7 +97,7 @@ def _links(name: str, rules: Rules, story: Story) -> tuple[LinkMapping, ...]:
     only = "kind <> 'out'" if rules.filtered else None
     visits = LinkMapping(
         name="visit_hstage -> Visit",
-        source=MappingSource(staging="visit_hstage", filter=only),
+        source=MappingSource(staging="visit_hstage", filter=_or_broken(only, "visit", rules)),
         link="Visit",
         references=(ReferenceMapping(role="doctor", bk="doctor"), ReferenceMapping(role="ward", bk="ward")),
         prefer="remark" if story.prefer else None,
@@ -116,6 +120,11 @@ def _links(name: str, rules: Rules, story: Story) -> tuple[LinkMapping, ...]:
     return (visits, of_skills)
 
 
+def _or_broken(condition: str | None, table: str, rules: Rules) -> str | None:
+    """The filter of the table's mapping, or one that no server can do."""
+    return "no_such_function(nr)" if rules.broken == table else condition
+
+
 def _pipe(name: str, rules: Rules, story: Story) -> Pipe:
     delta = story.delta and name == "crm"
     return Pipe(
@@ -130,7 +139,7 @@ def _pipe(name: str, rules: Rules, story: Story) -> Pipe:
                 key=("nr",),
                 delivery=Delivery.DELTA if delta else Delivery.FULL,
                 deleted_when="kind = 'gone'" if delta else None,
-                limit=DeletionLimit(share=1, minimum_rows=1_000_000, allow_empty=True),
+                limits=EVERYTHING,
             )
             for table in TABLES[name]
         ),
@@ -163,7 +172,8 @@ class Hospital(Loader):
         hubs: tuple[Hub, ...] = (DOCTOR, SPECIALIST, WARD)
         domain = Domain(schema="dv", hubs=hubs, links=(visit_link(self.story),), validations=validations)
         pipes = tuple(_pipe(name, rules, self.story) for name in self.order)
-        self.pipeline = replace(self.pipeline, domains=(domain,), pipes=pipes)
+        on_errors = OnErrors.LOG if rules.log_errors else OnErrors.THROW
+        self.pipeline = replace(self.pipeline, domains=(domain,), pipes=pipes, on_errors=on_errors)
 
     def write(self, night: int, lines: dict[str, dict[str, tuple[Line, ...]]]) -> None:
         folder = self.folder / day_of(night).isoformat()
@@ -181,14 +191,17 @@ class Hospital(Loader):
             stages = [stage for stage in stages if stage.rpartition(".")[2] in wanted]
         self.run(day_of(night), stages=stages)
 
-    def take_back(self, night: int) -> None:
-        """Rewind to the night (-1: to before the first)."""
+    def number(self, night: int) -> Decimal:
+        """The run of the night (-1: before the first)."""
         found = (
             self.rows("select runid from sys.runs where interval_start = %s", (day_of(night),)) if night >= 0 else []
         )
-        to = found[0][0] if found else 0
-        for _ in rewind(self.pipeline, to, self.environment, now=datetime(2026, 2, 1), log=_silent()):
-            pass
+        return Decimal(found[0][0]) if found else Decimal(0)
+
+    def take_back(self, night: int, pipe: str | None = None) -> None:
+        """Rewind to the night (-1: to before the first)."""
+        to, now = self.number(night), datetime(2026, 2, 1)
+        rewind(self.pipeline, to, self.environment, now=now, log=_silent(), pipe=pipe)
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that the vault says, without what is luck (ids, times, who was first)."""
@@ -213,6 +226,12 @@ _LINKED = (
     f"join dv.ward_hub w on w._id = l.fk_ward_hub {_RUNS} order by 1, 2, 3, 4, 5"
 )
 STATE = {
+    **{
+        f"sor_{pipe}.{table}": f"""select {", ".join(f"s.{column}" for column in COLUMNS[table])}, {_HISTORY}, s._valid,
+            s._deleted_runid is not null from sor_{pipe}.{table}_hstage s {_RUNS} order by s.nr, night, s._revision"""
+        for pipe, tables in TABLES.items()
+        for table in tables
+    },
     "doctor_hub": "select bk, type from dv.doctor_hub order by 1",
     "ward_hub": "select bk, type from dv.ward_hub order by 1",
     "visit_link": "select d.bk, w.bk from dv.visit_link l join dv.doctor_hub d on d._id = l.fk_doctor_hub "

@@ -86,20 +86,37 @@ class PipeModel:
     remarks: dict[Pair, tuple[Any, Any]] = field(default_factory=dict)
     specialists: set[str] = field(default_factory=set)
     left: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By mapping: what the rows that closed tonight stood for, by number."""
+    """By mapping: what the rows that closed since it last looked stood for, by number."""
+    unseen: set[int] = field(default_factory=set)
+    """The nights whose deliveries the links have not looked at."""
+    validated_by: str = ""
+    """The vault rule that the pipe's rows were judged by."""
+    linked_by: Rules | None = None
+    """The rules by which the links were loaded last."""
     usable: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = field(default_factory=dict)
     refused: dict[str, set[str]] = field(default_factory=dict)
 
     def stage(self, night: int, lines: dict[str, tuple[Line, ...]], rules: Rules) -> None:
-        closed: dict[str, set[str]] = {}
+        """Load a delivery into staging."""
+        self.unseen.add(night)
         for table in TABLES[self.name]:
-            closed[table] = self._deliver(night, table, lines[table])
+            closed = self._deliver(night, table, lines[table])
             for row in self.rows[table].values():
                 row.valid = table == "ward" or row.cells["kind"] not in rules.rejects
-        self.left = {}
-        for mapping in (DOCTORS, SKILLS, WARDS, VISITS, OF_SKILLS):
-            if mapping.table in TABLES[self.name]:
-                self._judge(mapping, rules, closed[mapping.table])
+            for mapping in self._mappings:
+                if mapping.table == table:
+                    self._leave(mapping, closed)
+
+    @property
+    def _mappings(self) -> list[Mapping]:
+        return [m for m in (DOCTORS, SKILLS, WARDS, VISITS, OF_SKILLS) if m.table in TABLES[self.name]]
+
+    def _leave(self, mapping: Mapping, closed: set[str]) -> None:
+        stood, left = self.stood.setdefault(mapping.name, {}), self.left.setdefault(mapping.name, {})
+        for number in closed & stood.keys():
+            left.setdefault(number, stood[number])
+            if number not in self.rows[mapping.table]:
+                del stood[number]
 
     def _deliver(self, night: int, table: str, lines: tuple[Line, ...]) -> set[str]:
         """Change the active rows; return the numbers of those that were closed."""
@@ -125,15 +142,11 @@ class PipeModel:
                 del active[number]
         return set(closed)
 
-    def _judge(self, mapping: Mapping, rules: Rules, closed: set[str]) -> None:
-        stood = self.stood.setdefault(mapping.name, {})
-        self.left[mapping.name] = {number: stood[number] for number in closed if number in stood}
+    def _judge(self, mapping: Mapping, rules: Rules) -> None:
+        stood = self.stood[mapping.name]
         usable: dict[str, tuple[Any, dict[str, Any]]] = {}
         refused = set()
         active = self.rows[mapping.table]
-        for number in list(stood):
-            if number not in active:
-                del stood[number]
         for number, row in active.items():
             if row.valid and rules.filtered and mapping.filtered and row.cells["kind"] == "out":
                 stood.pop(number, None)
@@ -150,6 +163,11 @@ class PipeModel:
     # ------------------------------------------------------------ hubs
 
     def hubs(self, rules: Rules) -> None:
+        for mapping in self._mappings:
+            if mapping in (DOCTORS, SKILLS, WARDS):
+                self._judge(mapping, rules)
+                self.left[mapping.name] = {}
+        self.validated_by = rules.vault_rule
         doctors, wards = self._winners(DOCTORS), self._winners(WARDS)
         skills = self._winners(SKILLS) if self.name == "his" else {}
         self._status("Doctor", {*doctors, *skills}, (DOCTORS, SKILLS))
@@ -192,7 +210,13 @@ class PipeModel:
 
     # ------------------------------------------------------------ links
 
-    def links(self, night: int, hubs: dict[str, set[str]], before: set[Pair], rules: Rules, *, full: bool) -> None:
+    def links(self, hubs: dict[str, set[str]], before: set[Pair], rules: Rules) -> None:
+        old, unseen = self.linked_by, self.unseen
+        full = old is None or old.filtered != rules.filtered or (self.name == "his" and old.second != rules.second)
+        self.linked_by, self.unseen = rules, set()
+        for mapping in self._mappings:
+            if mapping in (VISITS, OF_SKILLS):
+                self._judge(mapping, rules)
         mappings = (VISITS, OF_SKILLS) if self.name == "his" and rules.second else (VISITS,)
         rows = list(self._given(mappings, hubs, rules))
         active = self.known["Visit"] - self.gone["Visit"]
@@ -201,13 +225,14 @@ class PipeModel:
         self.known["Visit"] |= held
         holds = held | {pair for pair, _ in standing}
         left = {pair for m in mappings for pair in self.left[m.name].values() if pair is not None}
+        self.left |= {VISITS.name: {}, OF_SKILLS.name: {}}
         if self.story.driving:
             best: dict[str, tuple[Any, Pair]] = {}
             for pair in holds:
                 mine = [row[1:] for row in rows if row[0] == pair]
                 since = [s for *_, s in mine] + [s for p, s in standing if p == pair]
                 created = pair not in before
-                is_new = created or (not full and all(s == night for s in since) and pair not in left)
+                is_new = created or (not full and all(s in unseen for s in since) and pair not in left)
                 was_current = pair in active and not created
                 preference = min((p for p, *_ in mine if p is not None), default="~")
                 place = min(((m, n) for _, m, n, _ in mine), default=(9, "~"))
@@ -247,34 +272,41 @@ class Model:
         self.pipes = {name: PipeModel(name, story) for name in TABLES}
         self.doctors: set[str] = set()
         self.wards: set[str] = set()
-        self.pairs: set[Pair] = set()
-        self.rules: Rules | None = None
+        self.pairs: dict[Pair, int] = {}
+        """The night in which a pair became a link."""
 
     def night(self, number: int) -> None:
+        """All of a night."""
         night = self.story.nights[number]
-        rules, old = night.rules, self.rules
-        for name, pipe in self.pipes.items():
-            pipe.stage(number, night.lines[name], rules)
-            pipe.hubs(rules)
-            self.doctors |= pipe.known["Doctor"]
-            self.wards |= pipe.known["Ward"]
-        before = set(self.pairs)
-        for name, pipe in self.pipes.items():
-            full = old is None or old.filtered != rules.filtered or (name == "his" and old.second != rules.second)
-            pipe.links(number, {"Doctor": self.doctors, "Ward": self.wards}, before, rules, full=full)
-            self.pairs |= pipe.known["Visit"]
-        self.rules = rules
+        for name in self.pipes:
+            self.stage(number, name, night.lines[name], night.rules)
+            self.hubs(name, night.rules)
+        for name in self.pipes:
+            self.links(number, name, night.rules)
+
+    def stage(self, number: int, pipe: str, lines: dict[str, tuple[Line, ...]], rules: Rules) -> None:
+        self.pipes[pipe].stage(number, lines, rules)
+
+    def hubs(self, pipe: str, rules: Rules) -> None:
+        self.pipes[pipe].hubs(rules)
+        self.doctors |= self.pipes[pipe].known["Doctor"]
+        self.wards |= self.pipes[pipe].known["Ward"]
+
+    def links(self, number: int, pipe: str, rules: Rules) -> None:
+        before = {pair for pair, night in self.pairs.items() if night != number}
+        self.pipes[pipe].links({"Doctor": self.doctors, "Ward": self.wards}, before, rules)
+        self.pairs = dict.fromkeys(self.pipes[pipe].known["Visit"], number) | self.pairs
 
     def state(self) -> dict[str, Any]:
         """What a vault shows now."""
         specialists = set().union(*(pipe.specialists for pipe in self.pipes.values()))
-        rule = self.rules.vault_rule if self.rules else ""
         shown: dict[str, Any] = {
             "doctors": {(key, "specialist" if key in specialists else "doctor") for key in self.doctors},
             "wards": self.wards,
-            "links": self.pairs,
+            "links": set(self.pairs),
         }
         for name, pipe in self.pipes.items():
+            rule = pipe.validated_by
             shown[name] = {
                 "gone": {hub: set(keys) for hub, keys in pipe.gone.items()},
                 "default": {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 Line = tuple[str, ...]
 """A delivered line: the texts of its columns, the key first; an empty text is null."""
+Has = dict[tuple[str, str], dict[str, Line]]
+"""What the sources have: by pipe and table the lines, by number."""
 COLUMNS = {
     "doctor": ("nr", "doctor", "room", "beds", "home", "mobile", "kind"),
     "skill": ("nr", "doctor", "skill", "room", "kind"),
@@ -42,6 +45,10 @@ class Rules:
     """Skills give links and values of Default too."""
     vault_rule: str = ""
     """The room that a vault validation does not like."""
+    broken: str = ""
+    """The table whose mapping (doctor, skill, ward, visit) cannot be done at all."""
+    log_errors: bool = False
+    """on_errors: log."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +77,19 @@ def random_story(seed: int, *, nights: int = 5) -> Story:
     """A story from a number: the same one each time."""
     chosen = random.Random(seed)
     story = Story(driving=chosen.random() < 0.5, prefer=chosen.random() < 0.5, delta=chosen.random() < 0.3)
-    has: dict[tuple[str, str], dict[str, Line]] = {}
+    has: Has = {}
     made = []
     rules = Rules()
     for _ in range(nights):
         if chosen.random() < 0.35:
-            rules = _other_rules(chosen, rules)
-        lines: dict[str, dict[str, tuple[Line, ...]]] = {}
-        for pipe, tables in TABLES.items():
-            lines[pipe] = {}
-            for table in tables:
-                known = has.setdefault((pipe, table), {})
-                lines[pipe][table] = _deliver(chosen, table, known, delta=story.delta and pipe == "crm")
+            rules = other_rules(chosen, rules)
+        lines = {pipe: deliver(chosen, story, pipe, has) for pipe in TABLES}
         made.append(Night(rules, lines, chosen.choice(ACCIDENTS)))
     return Story(story.driving, story.prefer, story.delta, tuple(made))
 
 
-def _other_rules(chosen: random.Random, rules: Rules) -> Rules:
-    changes = {
+def other_rules(chosen: random.Random, rules: Rules) -> Rules:
+    changes: dict[str, Any] = {
         "filtered": chosen.random() < 0.5,
         "upper": chosen.random() < 0.5,
         "rejects": chosen.choice(((), ("bad",), ("bad", "out"))),
@@ -95,7 +97,13 @@ def _other_rules(chosen: random.Random, rules: Rules) -> Rules:
         "vault_rule": chosen.choice(("", "", "a", "b")),
     }
     kept = chosen.sample(sorted(changes), 3)
-    return Rules(**{name: getattr(rules, name) if name in kept else value for name, value in changes.items()})
+    return replace(rules, **{name: value for name, value in changes.items() if name not in kept})
+
+
+def deliver(chosen: random.Random, story: Story, pipe: str, has: Has) -> dict[str, tuple[Line, ...]]:
+    """What a pipe delivers next, by table; `has` is what the source has, and is brought up to date."""
+    delta = story.delta and pipe == "crm"
+    return {table: _deliver(chosen, table, has.setdefault((pipe, table), {}), delta=delta) for table in TABLES[pipe]}
 
 
 def _deliver(chosen: random.Random, table: str, known: dict[str, Line], *, delta: bool) -> tuple[Line, ...]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from databases import Database, fresh_database
+from databases import Database, fresh_database, fresh_source
+from grants import grant_reading
 from loading import Loader
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.embedded.server import EmbeddedServer
@@ -56,8 +57,9 @@ def clinic(
     pipes_reversed: bool = False,
     project: Path = CLINIC,
 ) -> Iterator[Clinic]:
-    with fresh_database(server, "warehouse") as warehouse, fresh_database(server, "lab") as lab:
-        write_deliveries(folder, lab.url)
+    with fresh_database(server, "warehouse") as warehouse, fresh_source(server, "lab") as lab:
+        write_deliveries(folder, lab.dba_url)
+        grant_reading(lab.dba_url, "lab")
         monkeypatch.setenv("PYELT_DATA_ROOT", str(folder))
         monkeypatch.setenv("AIRFLOW_CONN_LAB", lab.url)
         pipeline = read_pipeline(project)

@@ -130,7 +130,7 @@ def test_invoices_have_every_field_at_its_place(deliveries: Path) -> None:
 def test_memory_does_not_grow_with_the_number_of_patients(tmp_path: Path, source_database: Database) -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
-        write_deliveries(tmp_path, source_database.url, patients=count, days=2)
+        write_deliveries(tmp_path, source_database.dba_url, patients=count, days=2)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -140,7 +140,7 @@ def test_memory_does_not_grow_with_the_number_of_patients(tmp_path: Path, source
 
 
 def test_the_laboratory_answers_for_any_day(source_database: Database, tmp_path: Path) -> None:
-    write_deliveries(tmp_path, source_database.url)
+    write_deliveries(tmp_path, source_database.dba_url)
 
     def orders(moment: str) -> list[tuple[object, ...]]:
         return source_database.rows(
@@ -167,7 +167,7 @@ def test_the_laboratory_answers_for_any_day(source_database: Database, tmp_path:
 
 
 def test_the_laboratory_keeps_what_was_corrected_and_withdrawn(source_database: Database, tmp_path: Path) -> None:
-    write_deliveries(tmp_path, source_database.url, patients=10)
+    write_deliveries(tmp_path, source_database.dba_url, patients=10)
     history = """
         select analyte_code, value, state, to_char(changed_at, 'MM-DD') from lab.result
         where order_number = 'L0000001' order by analyte_code, changed_at
@@ -183,13 +183,13 @@ def test_the_laboratory_keeps_what_was_corrected_and_withdrawn(source_database: 
 
 
 def test_writing_the_laboratory_again_replaces_it(source_database: Database, tmp_path: Path) -> None:
-    write_deliveries(tmp_path, source_database.url, patients=1000)
-    write_deliveries(tmp_path, source_database.url, patients=1000)
+    write_deliveries(tmp_path, source_database.dba_url, patients=1000)
+    write_deliveries(tmp_path, source_database.dba_url, patients=1000)
     assert source_database.rows("select count(*) from lab.lab_order") == [(496,)]
 
 
 def test_a_schema_of_somebody_else_is_not_replaced(source_database: Database, tmp_path: Path) -> None:
     source_database.execute("create schema lab; create table lab.precious (id integer)")
     with pytest.raises(PyeltError, match="a schema lab that is not the sample's"):
-        write_deliveries(tmp_path, source_database.url)
+        write_deliveries(tmp_path, source_database.dba_url)
     assert source_database.rows("select count(*) from lab.precious") == [(0,)]

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 from databases import Database, fresh_database
+from grants import grant_loading
 from loading import Loader
 from pyelt_provider.embedded.server import EmbeddedServer
 from pyelt_provider.execution.rewinding import rewind
@@ -68,6 +69,7 @@ def retold(told: Clinic, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
             maintenance.autocommit = True
             maintenance.cursor().execute(f'drop database "{copy.name}"')
             maintenance.cursor().execute(f'create database "{copy.name}" template "{told.warehouse.name}"')
+        grant_loading(server.url(copy.name))
         yield Clinic(told.pipeline, Loader(copy, told.pipeline), copy)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from databases import Database
-from pyelt_provider.model.staging import DeletionLimit, Delivery
+from pyelt_provider.model.limits import Limits, share
+from pyelt_provider.model.staging import Delivery
 from staging.deliveries import TABLE, Town, many
 
 
@@ -154,7 +155,7 @@ def test_a_delivery_of_nothing_is_let_through_on_purpose(warehouse: Database, tm
     town.load("nr,naam\n1,An\n2,Bo\n")
     numbers = town.load("nr,naam\n", day=2, allow_deletions=True)
     assert numbers == {TABLE: {"read": 0, "deleted": 2}}
-    town.configure(limit=DeletionLimit(allow_empty=True))
+    town.configure(limits=Limits(min_rows=0))
     town.load("nr,naam\n1,An\n", day=3)
     assert town.load("nr,naam\n", day=4) == {TABLE: {"read": 0, "deleted": 1}}
 
@@ -179,7 +180,7 @@ def test_small_tables_and_other_limits(warehouse: Database, tmp_path: Path) -> N
     town = Town(warehouse, tmp_path)
     town.load(many(99))
     assert town.load(many(1), day=2)[TABLE]["deleted"] == 98
-    town.configure(limit=DeletionLimit(share=0.1, minimum_rows=5))
+    town.configure(limits=Limits(max_deleted=share(10)))
     town.load(many(10), day=3)
     assert "more than the 10%" in town.refuses(many(8), day=4)
     assert town.load(many(8), day=4, allow_deletions=True)[TABLE]["deleted"] == 2

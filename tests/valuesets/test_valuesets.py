@@ -256,3 +256,19 @@ def test_a_removed_mapping_is_forgotten_once(warehouse: Database, tmp_path: Path
         "select runid::int from sys.steps where label = 'remember which mappings were removed' order by 1"
     ) == [(2,)]
     assert warehouse.rows("select count(*) from sys.steps where label = 'collect codes' and runid >= 3") == [(0,)]
+
+
+def test_more_rejected_rows_than_the_limit_leave_the_valueset_as_it_was(warehouse: Database, tmp_path: Path) -> None:
+    load = project(warehouse, tmp_path, PIPE.replace("sor_schema: sor_his", "sor_schema: sor_his\nmax_rejected: 40%"))
+    codes(tmp_path, "sex,m,Male,1\n")
+    tariffs(tmp_path, "1,A1,2026-01-01,,cheap\n2,B1,2026-01-01,,1\n")
+    error = load.fails(date(2026, 1, 1), stages=STAGES)
+    assert (
+        "mapping tariff_hstage -> Tariff (sor_his.tariff_hstage): 1 of the 2 rows that were looked at are rejected and were "
+        "not before, more than the 40% of max_rejected: 1 x 'cannot make Tariff.price (numeric(10,2)) of this row "
+        "(SQLSTATE 22P02)'"
+    ) in error
+    assert warehouse.rows("select count(*) from valset.valueset") == [(0,)]
+    load.run(date(2026, 1, 1), stages=STAGES, allow_rejections=True)
+    assert [row[0] for row in warehouse.rows(TARIFFS)] == ["B1"]
+    load.run(date(2026, 1, 2), stages=STAGES)

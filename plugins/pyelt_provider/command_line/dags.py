@@ -6,7 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
+from pyelt_provider.command_line.exit_codes import UsageError
 from pyelt_provider.command_line.projects import DEFAULT_ROOT, dags_folder, projects_at
+from pyelt_provider.shown_text import visible
 
 DESCRIPTION = """\
 Write the file that Airflow's dags folder needs for each project. One file per project: Airflow takes away all DAGs of a
@@ -55,13 +57,23 @@ def dag_file_name(project: Path) -> str:
 
 
 def dag_file_text(project: Path) -> str:
-    """Return the text of a project's file; Airflow looks only at files that have the words airflow and dag in them."""
+    """Return the text of a project's file; Airflow looks only at files that have the words airflow and dag in them.
+
+    Raises UsageError for a folder whose name has characters that are not seen: they could end the file's first line.
+    """
     name = project.absolute().name
+    if not name.isprintable():
+        raise UsageError(f"the folder {visible(name)} has a line end or an invisible character in its name; rename it")
     return (
         f"from pyelt_provider.orchestration.factory import build_dags  # the Airflow DAGs of configs/{name}\n"
         "\n"
-        f'globals().update(build_dags("{name}"))\n'
+        f"globals().update({_call(name)}))\n"
     )
+
+
+def _call(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'build_dags("{escaped}"'
 
 
 def stale_dag_files(projects: list[Path]) -> list[str]:
@@ -74,7 +86,7 @@ def stale_dag_files(projects: list[Path]) -> list[str]:
             continue
         if not path.is_file():
             told.append(f"{_short(path)} is missing, so Airflow does not see {project.name}; run: pyelt dags {project}")
-        elif f'build_dags("{project.absolute().name}"' not in path.read_text():
+        elif _call(project.absolute().name) not in path.read_text():
             told.append(f"{_short(path)} does not build the DAGs of {project.name}; run: pyelt dags {project}")
     for folder in sorted({dags_folder(project) for project in projects}):
         told += [
@@ -87,9 +99,11 @@ def stale_dag_files(projects: list[Path]) -> list[str]:
 def _orphans(folder: Path) -> list[tuple[Path, str]]:
     found = []
     for path in sorted(folder.glob("*.py")):
-        match = re.search(r'build_dags\("([^"]+)"\s*\)', path.read_text(errors="replace"))
-        if match and not (folder.parent / "configs" / match.group(1)).is_dir():
-            found.append((path, match.group(1)))
+        match = re.search(r'build_dags\("((?:[^"\\]|\\.)+)"\s*\)', path.read_text(errors="replace"))
+        if match:
+            name = re.sub(r"\\(.)", r"\1", match.group(1))
+            if not (folder.parent / "configs" / name).is_dir():
+                found.append((path, name))
     return found
 
 

@@ -6,12 +6,15 @@ import argparse
 import importlib
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from difflib import get_close_matches
+from typing import Any, TextIO
 
 from pyelt_provider import __version__
 from pyelt_provider.command_line.exit_codes import ExitCode, UsageError, exit_code
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.model.connection import masked
+from pyelt_provider.shown_text import visible
 
 COMMANDS = {
     "check": "read projects and list every problem in them",
@@ -40,6 +43,27 @@ def main(argv: list[str] | None = None) -> int:
     """Run `pyelt` with these arguments (the process's own by default) and return its exit code; never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    if _command(arguments) == "demo":
+        return _main(arguments, debug)  # it draws on the screen, and shows only what is our own
+    with redirect_stdout(_Visible(sys.stdout)), redirect_stderr(_Visible(sys.stderr)):
+        return _main(arguments, debug)
+
+
+class _Visible:
+    """Writes to a terminal or file, but nothing that a terminal would obey: names and errors may come from anywhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(visible(text, keep="\n\t"))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _main(arguments: list[str], debug: bool) -> int:
     try:
         code = _run([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()
@@ -60,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    command = _command(arguments)
     if command == "demo":
         return _demo(arguments[arguments.index("demo") + 1 :])
     try:
@@ -71,6 +95,10 @@ def _run(arguments: list[str]) -> int:
         _parser(None).print_help()
         return ExitCode.USAGE
     return int(options.run(options))
+
+
+def _command(arguments: list[str]) -> str | None:
+    return next((argument for argument in arguments if not argument.startswith("-")), None)
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:

@@ -20,8 +20,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "rewind",
         help="take back the runs after a run id",
         description="Take back everything that runs of this pipeline with a greater run id loaded: their rows go, rows that "
-        "they closed are open again. One transaction, in which nothing else loads these pipes. Datamarts are rebuilt by the "
-        "next run.",
+        "they closed are open again. Datamarts follow: their tables are filled from what is left. One transaction, in which "
+        "nothing else loads these pipes.",
         epilog="example: pyelt rewind configs/clinic --to 12.00 --yes",
     )
     add_project(parser)
@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
     )
     for back in taken:
-        print(f"run {back.run}, pipe {back.pipe}: {back.rows:,} rows")
+        print(
+            f"run {back.run}, pipe {back.pipe}: {back.rows:,} rows" if back.pipe else f"datamarts: {back.rows:,} rows"
+        )
         for table, rows in back.tables:
             print(f"    {table}  {rows:,}")
     what = f"pipe {arguments.pipe} of {pipeline.name}" if arguments.pipe else pipeline.name

@@ -44,7 +44,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="name of the run; the same name continues a run (default: one per data interval)",
     )
     parser.add_argument(
-        "--allow-deletions", action="store_true", help="let a delivery through that deletes more than its limit"
+        "--allow-deletions",
+        action="store_true",
+        help="let a delivery through that has too few rows or deletes more than its limit",
+    )
+    parser.add_argument(
+        "--allow-rejections", action="store_true", help="let more rows be rejected than the limit of their table"
     )
     parser.add_argument(
         "--allow-ddl", action="store_true", help="let DDL through although ask_confirm_on_db_changes is on"
@@ -64,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         interval_start=start,
         interval_end=end,
         allow_deletions=arguments.allow_deletions,
+        allow_rejections=arguments.allow_rejections,
         allow_ddl=arguments.allow_ddl or (plan.pipeline.ask_confirm_on_db_changes and _confirmed()),
         allow_key_change=arguments.allow_key_change,
     )

@@ -14,7 +14,7 @@ from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor, Spot, nearest
 from pyelt_provider.config.sql_text import function_names
-from pyelt_provider.config.template_text import check_template
+from pyelt_provider.config.template_text import check_path
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
 from pyelt_provider.model.pipe import PROGRAM_HOOK, DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
@@ -51,6 +51,7 @@ def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedu
         extra_sql=_extra_sql(pipe),
         before_sor=_hooks(content.before_sor, cursor / "before_sor", pipe.folder),
         after_sor=_hooks(content.after_sor, cursor / "after_sor", pipe.folder),
+        limits=pipe.limits,
         place=cursor.place,
     )
 
@@ -74,7 +75,7 @@ def _source(pipe: PipeContext) -> FileSource | DatabaseSource:
         (cursor / "source_conn_id").wrong(
             what, "leave it out, or write source_path as a URL such as s3://bucket/folder"
         )
-    check_template(content.source_path, cursor / "source_path")
+    check_path(content.source_path, cursor / "source_path")
     return FileSource(path=content.source_path or ".", conn_id=content.source_conn_id)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyelt_provider.config import pipeline_file as keys
 from pyelt_provider.config.build_domain import DomainSource, build_domains
 from pyelt_provider.config.build_pipe import build_function, build_pipe, check_connection
-from pyelt_provider.config.build_staging import build_stagings
+from pyelt_provider.config.build_staging import build_stagings, limits_of
 from pyelt_provider.config.datamarts import SqlFile, build_datamarts
 from pyelt_provider.config.domain_file import DomainFile
 from pyelt_provider.config.environment_text import with_environment
@@ -21,7 +21,7 @@ from pyelt_provider.config.pipe_file import PipeFile
 from pyelt_provider.config.schedules import build_schedule, check_timezone
 from pyelt_provider.config.shapes import MISSING, checked_against
 from pyelt_provider.config.spots import Cursor, Problems, Spot
-from pyelt_provider.config.template_text import check_template
+from pyelt_provider.config.template_text import check_path
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.errors import ConfigError
@@ -177,6 +177,7 @@ def _pipes(
             names=names,
             create_views=content.create_views if content is not None else True,
             always_fk_columns=project.is_python and not document.file.endswith((".yaml", ".yml")),
+            limits=limits_of(written).or_else(limits_of(content)),
         )
         if schema in taken:
             what = f"the schema {schema!r} is that of {taken[schema]}: rows that are rejected would mix"
@@ -224,8 +225,8 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}", name):
         what = f"{name!r} cannot be the name of a pipeline"
         (top / "pipeline").wrong(what, "use letters, digits, '_', '-' and '.', at most 100")
-    for key in ("log_path", "ddl_log_path", "sql_log_path"):
-        check_template(getattr(content, key), top / key)
+    for key in ("data_root", "datatransfer_path", "log_path", "ddl_log_path", "sql_log_path"):
+        check_path(getattr(content, key), top / key)
     check_connection(content.conn_dwh, top / "conn_dwh", "postgresql")
     check_timezone(content.timezone, top / "timezone")
     if content.end_date is not None and content.end_date < content.start_date:

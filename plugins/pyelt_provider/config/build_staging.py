@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 
 from pyelt_provider.config import pipe_file as keys
 from pyelt_provider.config.environment_text import with_environment
 from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits, columns_fit, name_fits
 from pyelt_provider.config.pipe_context import PipeContext
+from pyelt_provider.config.pipeline_file import PipelineFile
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.sql_text import check_fragment
-from pyelt_provider.config.template_text import check_template
+from pyelt_provider.config.template_text import check_path, check_template
 from pyelt_provider.identifiers import checked, hub_table
 from pyelt_provider.model.domain import Hub
+from pyelt_provider.model.limits import Limits
 from pyelt_provider.model.staging import (
     CsvFile,
-    DeletionLimit,
     Delivery,
     FixedColumn,
     FixedWidthFile,
@@ -87,7 +89,7 @@ def build_stagings(pipe: PipeContext) -> None:
             ignored=tuple(content.ignore),
             deleted_when=content.deleted_when,
             changed_since=content.changed_since,
-            limit=_limit(content.limits),
+            limits=_limits(content, pipe.limits),
             wait_for=content.wait_for,
             fk_columns=_fk_columns(content, cursor, names, pipe),
             description=content.description,
@@ -110,10 +112,19 @@ def _columns_to_take(content: keys.SorKeys, cursor: Cursor) -> None:
             (cursor / "rename" / old).wrong(f"two columns would be called {new!r}", "give them different names")
 
 
-def _limit(written: keys.LimitsKeys | None) -> DeletionLimit:
+def limits_of(written: keys.SorKeys | keys.PipeFile | PipelineFile | None) -> Limits:
+    """Return the limits that a table, a pipe or a pipeline gives itself."""
     if written is None:
-        return DeletionLimit()
-    return DeletionLimit(share=written.delete_share, minimum_rows=written.minimum_rows, allow_empty=written.allow_empty)
+        return Limits()
+    return Limits(min_rows=written.min_rows, max_deleted=written.max_deleted, max_rejected=written.max_rejected)
+
+
+def _limits(content: keys.SorKeys, above: Limits) -> Limits:
+    """Return the table's limits; a delta delivery is never too short, and deletes only what it says."""
+    limits = limits_of(content).or_else(above)
+    if content.delivery == "delta":
+        return replace(limits, min_rows=None, max_deleted=limits.max_deleted if content.deleted_when else None)
+    return limits
 
 
 def _stem(name: str) -> str:
@@ -137,7 +148,7 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
     kind = given[0] if given else "csv"
     if given:
         _check_kind(content, kind, cursor, pipe)
-        check_template(getattr(content, kind), cursor / kind)
+        (check_path if kind in ("csv", "fixed_width") else check_template)(getattr(content, kind), cursor / kind)
     columns = content.columns if isinstance(content.columns, list) else []
     if isinstance(content.columns, list):
         for index, name in enumerate(columns):
@@ -230,9 +241,16 @@ def _is_encoding(name: str) -> bool:
 
 def _deliveries(content: keys.SorKeys, cursor: Cursor) -> None:
     if content.delivery == "delta":
-        if content.limits is not None:
-            what = "'limits' go for full deliveries; a delta delivery deletes nothing by being short"
-            (cursor / "limits").wrong(what, "leave it out, or write delivery: full")
+        if content.min_rows is not None:
+            what = "'min_rows' goes for full deliveries; a delta delivery may always be short"
+            (cursor / "min_rows").wrong(what, "leave it out, or write delivery: full")
+        if (
+            content.max_deleted is not None
+            and content.deleted_when is None
+            and "deleted_when" not in cursor.spot.removed
+        ):
+            what = "'max_deleted' has no effect on a delta delivery that deletes nothing"
+            (cursor / "max_deleted").wrong(what, "leave it out, or write deleted_when")
         return
     for name in ("deleted_when", "changed_since"):
         if name == "changed_since" and (content.csv or content.fixed_width):

@@ -95,7 +95,7 @@ def _check_query(file: SqlFile, cursor: Cursor) -> None:
     query = without_noise(file.text).strip().rstrip("; \n\t")
     if not re.match(r"(?i)\(*\s*(select|with|values|table)\b", query):
         cursor.wrong("the file is not a query", "write one select behind the comment lines")
-    elif ";" in query:
+    elif ";" in re.sub('"[^"]*"', "", query):
         cursor.wrong(
             "the file has more than one statement", "write one select; statements belong into a hook or extra_sql"
         )

@@ -6,18 +6,23 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from pyelt_provider.model.limits import Amount
 
 
 class Keys(BaseModel):
     """Base of the models of config files: what is written is taken as it stands, and nothing unknown is let through."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False, defer_build=True)
+    replaced: ClassVar[Mapping[str, str]] = {}
+    """Keys that there were, each with what is written now."""
 
 
 def described(
@@ -66,6 +71,7 @@ def key_names(model: type[BaseModel]) -> list[str]:
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SHARE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})? ?%")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([smhdw]))+")
 
 
@@ -106,6 +112,21 @@ def _day(value: object) -> object:
     raise PydanticCustomError("config", "{what}", {"what": what, "mend": mend})
 
 
+def _amount(value: object) -> object:
+    if isinstance(value, Amount):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**12:
+        return Amount(Decimal(value))
+    if isinstance(value, str) and _SHARE.fullmatch(value) and Decimal(value.rstrip("% ")) <= 100:
+        return Amount(Decimal(value.rstrip("% ")), is_share=True)
+    mend = "write a whole number of rows (250), or a share with a percent sign (1%, 0.5%, at most 100%)"
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        mend = f"write {value} without quotes for rows, {value}% for a share"
+    raise PydanticCustomError(
+        "config", "{what}", {"what": f"{value!r} is neither a number of rows nor a share of them", "mend": mend}
+    )
+
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Duration = Annotated[
     timedelta,
@@ -117,6 +138,17 @@ Duration = Annotated[
                 {"type": "number", "minimum": 0},
                 {"type": "string", "pattern": r"^(\d+(\.\d+)?[smhdw] ?)+$|^\d+$"},
             ],
+        }
+    ),
+]
+Rows = Annotated[int, Field(ge=0, le=10**12)]
+RowsOrShare = Annotated[
+    Amount,
+    BeforeValidator(_amount),
+    WithJsonSchema(
+        {
+            "title": "Rows or share",
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?%$"}],
         }
     ),
 ]

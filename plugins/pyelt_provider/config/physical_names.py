@@ -49,7 +49,9 @@ def name_fits(cursor: Cursor, kind: str, name: str) -> None:
     if not any(character.isalnum() for character in name):
         cursor.wrong(f"{name!r} cannot be the name of a {kind}", "give it letters or digits")
     elif not name.isprintable():
-        cursor.wrong(f"the name of the {kind} has a line end or a tab in it", "leave it out")
+        cursor.wrong(
+            f"the name of the {kind} has a line end or a tab in it, or another sign that is not seen", "leave it out"
+        )
 
 
 def columns_fit(cursor: Cursor, number: int) -> None:

@@ -12,6 +12,7 @@ from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.identifiers import TableName
+from pyelt_provider.model.limits import NO_LIMITS, Limits
 from pyelt_provider.model.staging import StagingTable
 
 
@@ -31,6 +32,8 @@ class PipeContext:
     create_views: bool = True
     always_fk_columns: bool = False
     """PyELT's own projects have an fk column in staging for every mapping; YAML projects only where it is named."""
+    limits: Limits = NO_LIMITS
+    """Those of the pipe and its pipeline."""
 
     @property
     def is_database(self) -> bool:

@@ -1,21 +1,10 @@
 """The keys of pipes/*.yaml: one source system, its staging tables and its mappings."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pyelt_provider.config.keys import Duration, Keys, Text, chosen_by, described, one_of
-
-
-class LimitsKeys(Keys):
-    """When a full delivery is refused because it would delete too much."""
-
-    delete_share: float = described(
-        "Refused when more than this share of the active rows would go.", 0.5, ge=0, le=1, strict=False
-    )
-    minimum_rows: int = described("The share counts from this number of active rows on.", 100, ge=0, le=10**12)
-    allow_empty: bool = described("Let a delivery without rows delete everything.", False)
-
+from pyelt_provider.config.keys import Duration, Keys, Rows, RowsOrShare, Text, chosen_by, described, one_of
 
 FixedWidth = Annotated[list[Annotated[int, Field(ge=1, le=1_000_000)]], Field(min_length=2, max_length=2)]
 
@@ -24,6 +13,7 @@ class SorKeys(Keys):
     """A staging table and the source that fills it; one of csv, fixed_width, table and query says which."""
 
     model_config = one_of("csv", "fixed_width", "table", "query")
+    replaced: ClassVar = {"limits": "write min_rows and max_deleted, such as max_deleted: 10%"}
 
     csv: Text | None = described(
         "Path of a CSV file below the pipe's source path; a template.",
@@ -55,7 +45,24 @@ class SorKeys(Keys):
         None,
         example="gewijzigd_op",
     )
-    limits: LimitsKeys | None = described("When a full delivery is refused.", None, example={"delete_share": 0.2})
+    min_rows: Rows | None = described(
+        "A full delivery with fewer rows is refused. Without it, one without rows is, while rows are active; 0 takes it "
+        "for a delivery like any other.",
+        None,
+        example=1000,
+    )
+    max_deleted: RowsOrShare | None = described(
+        "A delivery that would delete more than that many, or that share, of the active rows is refused. Without it, a "
+        "full one that would delete more than half of at least 100.",
+        None,
+        example="10%",
+    )
+    max_rejected: RowsOrShare | None = described(
+        "A task that rejects more rows than that, or a greater share of the rows that it looks at, fails before anything "
+        "is committed; what was rejected in the load before does not count again.",
+        None,
+        example="1%",
+    )
     wait_for: Duration = described(
         "How long a file that is late is waited for; 0 fails at once.", 0, validate_default=True, example="30m"
     )
@@ -279,6 +286,13 @@ class PipeFile(Keys):
     )
     sor_schema: Text | None = described(
         "Schema of the staging tables. Without it, sor_<pipe>.", None, pyelt="sor_schema", example="sor_his"
+    )
+    min_rows: Rows | None = described("min_rows of the staging tables that have none.", None, example=1)
+    max_deleted: RowsOrShare | None = described(
+        "max_deleted of the staging tables that have none.", None, example="10%"
+    )
+    max_rejected: RowsOrShare | None = described(
+        "max_rejected of the staging tables that have none, and of mappings from views and queries.", None, example="1%"
     )
     sor: dict[str, SorKeys] = described(
         "The staging tables by name.", {}, example={"patient_hstage": {"csv": "patients.csv", "key": ["patientnummer"]}}

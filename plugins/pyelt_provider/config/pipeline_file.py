@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
-from pyelt_provider.config.keys import Day, Duration, Keys, Text, chosen_by, described
+from pyelt_provider.config.keys import Day, Duration, Keys, Rows, RowsOrShare, Text, chosen_by, described
 
 
 class CronKeys(Keys):
@@ -147,6 +147,9 @@ class PipelineFile(Keys):
         "throw",
         pyelt="on_errors",
     )
+    min_rows: Rows | None = described("min_rows of the pipes that have none.", None, example=1)
+    max_deleted: RowsOrShare | None = described("max_deleted of the pipes that have none.", None, example="10%")
+    max_rejected: RowsOrShare | None = described("max_rejected of the pipes that have none.", None, example="1%")
     debug: bool = described(
         "Read at most 100 rows per source; no deletion is detected and no position moves.", False, pyelt="debug"
     )

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pyelt_provider.config import domain_file, pipe_file, pipeline_file
 from pyelt_provider.config.datamarts import HEADER_KEYS
 from pyelt_provider.config.shapes import union_members
+from pyelt_provider.model.limits import Amount
 
 PAGE = Path("docs/configuration.md")
 
@@ -38,10 +39,13 @@ A project is a folder:
 Instead of YAML, the folder may have a `config.py` with dicts in PyELT's keys; see [Python dicts](#python-dicts).
 
 - *Durations* are seconds (`300`) or texts such as `"30s"`, `"5m"`, `"1h30m"`, `"2d"`.
+- *Rows or share* is a whole number of rows (`250`) or a share of them with a percent sign (`1%`, `0.5%`).
 - *Templates* are the paths and queries of sources: `{{ ds }}`, `{{ data_interval_start }}` and Airflow's other macros.
 - In keys marked *env*, `${NAME}` is replaced by the environment variable, `${NAME:-default}` by a default when it is not
   set. A variable that is not set and has no default is a problem.
 - SQL expressions are written over the columns of the table they read, whose alias is `s`.
+- SQL in a config is trusted like code: it runs as it is written, with the rights of the role that loads. Review it so; see
+  [security](../SECURITY.md).
 - The column *PyELT* names the key of PyELT's dicts that a key stands for; other names that are accepted stand in
   brackets.
 """
@@ -187,6 +191,7 @@ def _type_of(annotation: Any) -> str:
         float: "number",
         date: "day",
         timedelta: "duration",
+        Amount: "rows or share",
     }
     return names.get(annotation, "any")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
-from pyelt_provider.config.keys import key_names, other_names
+from pyelt_provider.config.keys import Keys, key_names, other_names
 from pyelt_provider.config.spots import Cursor, Key, Problems, Spot, nearest
 from pyelt_provider.config.words import in_words
 from pyelt_provider.config.yaml_text import Document
@@ -94,8 +94,10 @@ def _report(model: type[BaseModel], part: _Part, mistake: dict[str, Any]) -> Non
     kind = mistake["type"]
     if kind == "extra_forbidden":
         known = _names_at(model, part.tags[:-1])
+        found = _annotation_at(model, part.tags[:-1])[0]
+        now = found.replaced.get(str(part.key)) if isinstance(found, type) and issubclass(found, Keys) else None
         Cursor(part.parent.file, part.cursor.spot, part.parent.path, part.parent.problems).wrong(
-            f"the key {str(part.key)!r} is not known here", nearest(str(part.key), known)
+            f"the key {str(part.key)!r} is not known here", now or nearest(str(part.key), known)
         )
     elif kind == "missing":
         part.parent.wrong(f"the key {str(part.key)!r} is missing", _example(model, part.tags))

@@ -7,7 +7,10 @@ import re
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 
-_NOISE = re.compile(r"""--[^\n]*|/\*.*?\*/|[eE]?'(?:[^'\\]|''|\\.)*'|\$((?:[A-Za-z_]\w*)?)\$.*?\$\1\$""", re.DOTALL)
+_NOISE = re.compile(
+    r"""--[^\n]*|/\*.*?\*/|(?<![\w$])[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\$((?:[A-Za-z_]\w*)?)\$.*?\$\1\$|"(?:[^"]|"")+\"""",
+    re.DOTALL,
+)
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 _QUALIFIED = re.compile(rf"(?<![\w.\"$])({_NAME})\s*\.\s*({_NAME})(?!\s*[.(])")
 _FUNCTION = re.compile(
@@ -52,8 +55,8 @@ def check_fragment(sql: str | None, cursor: Cursor) -> None:
 
 
 def without_noise(sql: str) -> str:
-    """Return the SQL with comments and text literals blanked; lines and columns stay where they are."""
-    return _NOISE.sub(lambda match: re.sub(r"[^\n]", " ", match.group(0)), sql)
+    """Return the SQL with comments and text literals blanked; lines and columns stay where they are, and quoted names."""
+    return _NOISE.sub(lambda match: match[0] if match[0][0] == '"' else re.sub(r"[^\n]", " ", match[0]), sql)
 
 
 def qualified_names(sql: str) -> list[tuple[str, str, int]]:

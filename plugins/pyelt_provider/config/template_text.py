@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 
 
@@ -14,6 +15,13 @@ def check_template(text: str | None, cursor: Cursor) -> None:
     wrong = _mistake(text)
     if wrong is not None:
         cursor.wrong(f"the template cannot be read: {wrong}", "write places such as {{ ds }}")
+
+
+def check_path(text: str | None, cursor: Cursor) -> None:
+    """Report a path whose places cannot be read, or with a sign that is not seen: a template would change its line ends."""
+    check_template(text, cursor)
+    if text is not None and text != MISSING and not text.isprintable():
+        cursor.wrong("the path has a line end or a tab in it, or another sign that is not seen", "leave it out")
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -55,7 +55,11 @@ class Components:
             start_new_session=True,
             text=True,
         )
-        self._tell(f"server {Session.of(server_process)}")
+        self.server_is(server_process)
+
+    def server_is(self, process: int) -> None:
+        """Tell the guardian that PostgreSQL has another process number since it was started again."""
+        self._tell(f"server {Session.of(process)}")
 
     def run(self, name: str, *arguments: str) -> None:
         """Run an Airflow command to its end, its output in a log file; raises DemoError when it fails."""
@@ -69,6 +73,18 @@ class Components:
         """Start all components; they need some seconds until they answer."""
         for name, arguments in COMPONENTS.items():
             self._start(name, arguments)
+
+    def session_of(self, name: str) -> Session | None:
+        """Return the session of a component, whose leader is the component's first process; None when that has ended."""
+        process = self._processes[name]
+        if process.poll() is not None:
+            return None
+        return next(session for session in reversed(self._sessions) if session.leader == process.pid)
+
+    def start_again(self, name: str) -> None:
+        """Start a component whose first process has ended; what that left running keeps its session until `stop`."""
+        self._processes.pop(name).wait()
+        self._start(name, COMPONENTS[name])
 
     def check(self) -> None:
         """Raise DemoError when one of the components has ended by itself."""

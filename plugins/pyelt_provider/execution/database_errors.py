@@ -8,6 +8,7 @@ import psycopg2
 from psycopg2 import errorcodes
 
 from pyelt_provider.model.connection import masked
+from pyelt_provider.shown_text import visible
 
 
 def safe_message(error: psycopg2.Error) -> str:
@@ -18,11 +19,11 @@ def safe_message(error: psycopg2.Error) -> str:
     """
     if error.pgcode is None:
         return masked(" ".join(str(error).split())) or type(error).__name__
-    primary = error.diag.message_primary or ""
+    primary = visible(error.diag.message_primary or "")
     if not error.pgcode.startswith("42"):
         primary = re.sub(r": .*", "", primary, flags=re.DOTALL)
         primary = re.sub(r'value "[^"]*"', "value", primary)
-    named = [f"{kind} {name}" for kind, name in _named(error) if name and name not in primary]
+    named = [f"{kind} {visible(name)}" for kind, name in _named(error) if name and visible(name) not in primary]
     return f"{error.pgcode} {_condition(error.pgcode)}: {primary}" + (f" ({', '.join(named)})" if named else "")
 
 

@@ -15,6 +15,7 @@ from pyelt_provider.model.connection import masked
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile, SourceQuery, SourceTable, StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.shown_text import visible
 from pyelt_provider.sources.copy_text import Blocks
 from pyelt_provider.sources.csv_file import copy_options, csv_columns, csv_stream
 from pyelt_provider.sources.database import Reading, database_blocks, database_columns, reading
@@ -148,7 +149,7 @@ def _file_read(rows: int, path: str, read: Digesting) -> Result:
 
 
 def _where(stage: Stage, staging: StagingTable, path: str) -> str:
-    return f"{stage.id}: {staging.table}, file {path}"
+    return f"{stage.id}: {staging.table}, file {visible(masked(path))}"
 
 
 def _same_header(header: tuple[str, ...], step: CopyDelivery, where: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.templates import render_template
@@ -72,9 +72,8 @@ class LocalEnvironment:
 
     def source_database(self, ref: ConnectionRef) -> SourceDatabase:
         url = self._url(ref)
-        dialect = (
-            urlsplit(url).scheme.split("+")[0].replace("postgres", "postgresql").replace("postgresqlql", "postgresql")
-        )
+        parts, _ = url_parts(url, ref)
+        dialect = parts.scheme.split("+")[0].replace("postgres", "postgresql").replace("postgresqlql", "postgresql")
         if dialect == "postgresql":
             import psycopg2
 
@@ -84,7 +83,7 @@ class LocalEnvironment:
             import sqlite3
 
             # Three or four slashes: always an absolute path; it may hold any character.
-            path = "/" + unquote(urlsplit(url).path).lstrip("/")
+            path = "/" + unquote(parts.path).lstrip("/")
             return SourceDatabase("sqlite", lambda: sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True))
         raise PyeltError(
             f"the source database {ref} is of kind {dialect!r}, which the command line cannot open by itself; "
@@ -120,12 +119,12 @@ class LocalEnvironment:
 
 def postgres_arguments(url: str, ref: ConnectionRef) -> Mapping[str, Any]:
     """Return psycopg2's connection arguments for a postgresql:// URL; raises PyeltError when it is none."""
-    parts = urlsplit(url)
+    parts, port = url_parts(url, ref)
     if parts.scheme.split("+")[0] not in ("postgresql", "postgres"):
         raise PyeltError(f"the connection {ref} is of kind {parts.scheme!r}; the warehouse is a postgresql:// database")
     arguments: dict[str, Any] = {
         "host": unquote(parts.hostname) if parts.hostname else None,
-        "port": parts.port,
+        "port": port,
         "user": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
         "dbname": unquote(parts.path.lstrip("/")) or None,
@@ -135,6 +134,21 @@ def postgres_arguments(url: str, ref: ConnectionRef) -> Mapping[str, Any]:
         if name != "__extra__":
             arguments[name] = unquote(value)
     return {name: value for name, value in arguments.items() if value is not None}
+
+
+def url_parts(url: str, ref: ConnectionRef) -> tuple[SplitResult, int | None]:
+    """Return the parts of a connection's URL and its port; raises PyeltError, without the URL, when it cannot be read.
+
+    A password with a ``/``, ``?`` or ``#`` in it ends the host too early, and Python's own error would show its beginning.
+    """
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError:
+        raise PyeltError(
+            f"the URL of the connection {ref} cannot be read: its host or port is none; write signs such as / @ # ? in "
+            "its user and password as %2F %40 %23 %3F"
+        ) from None
 
 
 def load_hook(hook: Hook, project_folder: str) -> Callable[[HookContext], None]:

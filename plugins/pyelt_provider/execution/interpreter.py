@@ -21,6 +21,7 @@ from pyelt_provider.model.mapping import Mapping
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.shown_text import visible
 from pyelt_provider.statements.step import (
     CallHook,
     CopyDelivery,
@@ -132,7 +133,7 @@ class Interpreter:
     def _timed(
         self, label: str, table: TableName | None, count: Count | None, mapping: str, work: Callable[[], Result]
     ) -> Result:
-        what = label + (f" of {table}" if table else "") + (f" [{mapping}]" if mapping else "")
+        what = visible(label + (f" of {table}" if table else "") + (f" [{mapping}]" if mapping else ""))
         self._announce(what)
         started = time.perf_counter()
         try:
@@ -146,7 +147,7 @@ class Interpreter:
             StepRecord(label=label, table=table, count=count, rows=rows, seconds=seconds, mapping=mapping)
         )
         counted = "" if rows is None else f"{rows} rows {count}, "
-        section = mapping or str(table or "")  # for logs that are folded per mapping or table
+        section = visible(mapping or str(table or ""))  # for logs that are folded per mapping or table
         line = f"{what}: {counted}{seconds:.3f} s"
         self._log.info("%s", line, extra={"section": section})
         self._files.line(line)

@@ -10,6 +10,7 @@ from typing import TextIO
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.shown_text import visible
 from pyelt_provider.statements.step import Statement
 
 _DDL_WORDS = ("create", "alter", "drop", "comment", "truncate", "grant", "revoke")
@@ -23,10 +24,11 @@ class LogFiles:
     """
 
     def __init__(self, stage: Stage, run: Run, environment: Environment) -> None:
-        self._heading = f"{stage.id}, attempt {run.attempt}, {run.dag_id} {run.dag_run_id}"
+        self._heading = visible(f"{stage.id}, attempt {run.attempt}, {run.dag_id} {run.dag_run_id}")
         paths = {"log": stage.pipeline.logs.log, "ddl": stage.pipeline.logs.ddl, "sql": stage.pipeline.logs.sql}
         self._paths = {
-            kind: Path(stage.pipeline.data_root)
+            kind: Path(stage.pipeline.project_folder)
+            / stage.pipeline.data_root
             / environment.render(path, run)
             / f"{run.number}_{stage.pipe_name or stage.pipeline.name}_{kind}.log"
             for kind, path in paths.items()
@@ -35,12 +37,13 @@ class LogFiles:
         self._files: dict[str, TextIO] = {}
 
     def line(self, text: str) -> None:
-        """Write a line to the log file, under the time of this moment (UTC)."""
-        self._write("log", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
+        """Write a line to the log file, under the time of this moment (UTC); further lines of the text are indented."""
+        lines = visible(text, keep="\n").replace("\n", "\n    ")
+        self._write("log", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {lines}")
 
     def statement(self, statement: Statement) -> None:
         """Write a statement under its label to the sql file, and to the ddl file when it changes a table."""
-        heading = f"-- {statement.label}" + (f": {statement.table}" if statement.table else "")
+        heading = visible(f"-- {statement.label}" + (f": {statement.table}" if statement.table else ""))
         text = f"{heading}\n{statement.sql.strip()};\n"
         self._write("sql", text)
         if statement.sql.lstrip().lower().startswith(_DDL_WORDS):

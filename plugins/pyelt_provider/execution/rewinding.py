@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,20 +23,25 @@ from pyelt_provider.execution.warehouse import session
 from pyelt_provider.identifiers import TableName, quote
 from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline
-from pyelt_provider.planning.plan import pipe_stages
+from pyelt_provider.planning.plan import build_plans, in_dependency_order, pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
+from pyelt_provider.statements.datamarts.taking_back import take_back_models
 from pyelt_provider.statements.runs.locking import LOADING, lock_pipes
 from pyelt_provider.statements.runs.taking_back import take_back
-from pyelt_provider.statements.step import Statement
+from pyelt_provider.statements.step import Program, Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """What was taken back of one pipe in one run: rows per table, those that went and those that are as before."""
+    """What was taken back of one pipe in one run: rows per table, those that went and those that are as before.
+
+    Without a pipe it tells of the datamarts, after all loads were taken back: the rows that went, and those that their
+    tables were filled with.
+    """
 
     run: Decimal
-    pipe: str
+    pipe: str | None
     tables: tuple[tuple[TableName, int], ...]
 
     @property
@@ -62,10 +69,10 @@ def rewind(
 ) -> tuple[TakenBack, ...]:
     """Take back every load of the pipeline's pipes (or of one) by runs with a greater id than `to`, the newest first.
 
-    One transaction, in which no pipe of them is loaded: killed at any point it has done nothing. Recorded in
-    `sys.rewinds`. With `dry_run` the same is done and rolled back, so that its numbers are what would happen. Raises
-    PyeltError when there is no run `to`, no such pipe, or when a pipe was loaded that the project no longer has, because
-    then nobody knows its tables.
+    The datamarts go with them: tables are filled again from what is left. One transaction, in which no pipe of them is
+    loaded: killed at any point it has done nothing. Recorded in `sys.rewinds`. With `dry_run` the same is done and rolled
+    back, so that its numbers are what would happen. Raises PyeltError when there is no run `to`, no such pipe, or when a
+    pipe was loaded that the project no longer has, because then nobody knows its tables.
     """
     name = f"pyelt:rewind:{pipeline.name}"
     with session(pipeline, environment, f"{name}:log", autocommit=True) as bookkeeping:
@@ -74,12 +81,12 @@ def rewind(
         _refuse_unknown(connection, pipeline, to, pipe)
         pipes = [known for known in pipeline.pipes if pipe in (None, known.name)]
         stages = {known.name: _loading_stages(pipeline, known) for known in pipes}
-        everything = [stage for own in stages.values() for stage in own]
-        _keep_loads_out(connection, everything)
-        taken = tuple(
-            _take_back(connection, load, environment, log)
-            for load in _loads(connection, pipeline, to, pipe, stages, now)
-        )
+        marts = _datamarts(pipeline)
+        _keep_loads_out(connection, [stage for own in stages.values() for stage in own], marts)
+        loads = _loads(connection, pipeline, to, pipe, stages, now)
+        taken = tuple(_take_back(connection, load, environment, log) for load in loads)
+        if loads and marts is not None:
+            taken += (_take_back_datamarts(connection, marts, loads, environment, log),)
         if dry_run:
             connection.rollback()
         else:
@@ -107,6 +114,17 @@ def _refuse_unknown(connection: Any, pipeline: Pipeline, to: Decimal, pipe: str 
 
 def _loading_stages(pipeline: Pipeline, pipe: Pipe) -> tuple[Stage, ...]:
     return tuple(stage for stage in pipe_stages(pipeline, pipe) if stage.kind in LOADING)
+
+
+def _datamarts(pipeline: Pipeline) -> Stage | None:
+    """Return a stage with every model of the pipeline, in the order of what they read; None when there are no models."""
+    found = [stage for plan in build_plans(pipeline) for stage in plan.stages if stage.kind is StageKind.ETL_DM]
+    if not found:
+        return None
+    built = {model.table for stage in found for model in stage.datamarts}
+    models = tuple(model for model in in_dependency_order(pipeline.datamarts) if model.table in built)
+    writes = tuple(sorted({target for stage in found for target in stage.writes}))
+    return dataclasses.replace(found[0], datamarts=models, writes=writes)
 
 
 def _loads(
@@ -150,14 +168,30 @@ def _loads(
 
 def _take_back(connection: Any, load: _Load, environment: Environment, log: Log) -> TakenBack:
     first = next(stage for stage in load.stages if stage.kind is StageKind.ETL_SOR)
-    files = LogFiles(first, load.run, environment)
-    interpreter = Interpreter(connection, first, load.run, environment, lambda what: None, files, log)
-    interpreter.walk(take_back(first, load.run))
+    rows = _walk(connection, first, load.run, take_back(first, load.run), environment, log)
+    return TakenBack(run=load.run.number, pipe=first.pipe_name, tables=rows)
+
+
+def _take_back_datamarts(
+    connection: Any, stage: Stage, loads: Sequence[_Load], environment: Environment, log: Log
+) -> TakenBack:
+    runs = sorted({load.run.number for load in loads})
+    rows = _walk(connection, stage, loads[0].run, take_back_models(stage, runs), environment, log)
+    return TakenBack(run=loads[0].run.number, pipe=None, tables=rows)
+
+
+def _walk(
+    connection: Any, stage: Stage, run: Run, program: Program, environment: Environment, log: Log
+) -> tuple[tuple[TableName, int], ...]:
+    """Do the program; return how many rows of which table it changed."""
+    with closing(LogFiles(stage, run, environment)) as files:
+        interpreter = Interpreter(connection, stage, run, environment, lambda what: None, files, log)
+        interpreter.walk(program)
     rows: Counter[TableName] = Counter()
     for step in interpreter.records:
         if step.table is not None and step.count is not None and step.rows:
             rows[step.table] += step.rows
-    return TakenBack(run=load.run.number, pipe=first.pipe_name, tables=tuple(sorted(rows.items())))
+    return tuple(sorted(rows.items()))
 
 
 def _record(
@@ -174,10 +208,10 @@ def _record(
         )
 
 
-def _keep_loads_out(connection: Any, stages: Sequence[Stage]) -> None:
+def _keep_loads_out(connection: Any, stages: Sequence[Stage], datamarts: Stage | None) -> None:
     with connection.cursor() as cursor:
         try:
-            for step in lock_pipes(stages):
+            for step in lock_pipes(stages, datamarts):
                 assert isinstance(step, Statement)
                 cursor.execute(step.sql, dict(step.parameters))
         except psycopg2.errors.LockNotAvailable:

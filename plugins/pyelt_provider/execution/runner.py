@@ -30,7 +30,7 @@ from pyelt_provider.planning.stages import Stage, StageKind
 from pyelt_provider.statements.programs import statements_for
 from pyelt_provider.statements.runs.locking import lock_stage
 from pyelt_provider.statements.runs.ordering import check_order
-from pyelt_provider.statements.runs.taking_back import take_back
+from pyelt_provider.statements.staging.repeating import begin_again
 
 LOCK_PATIENCE = "2h"
 """How long a stage waits for its own advisory locks: other stages may be loading millions of rows behind them."""
@@ -54,6 +54,7 @@ class RunRequest:
     interval_end: datetime
     try_number: int = 1
     allow_deletions: bool = False
+    allow_rejections: bool = False
     allow_ddl: bool = False
     allow_key_change: bool = False
 
@@ -120,6 +121,7 @@ def _run_stage(
             attempt=attempt,
             debug=pipeline.debug,
             allow_deletions=request.allow_deletions,
+            allow_rejections=request.allow_rejections,
             allow_ddl=request.allow_ddl,
             allow_key_change=request.allow_key_change,
         )
@@ -165,7 +167,7 @@ def _walk(stage: Stage, run: Run, interpreter: Interpreter, connection: Any) -> 
     _execute(connection, "set local lock_timeout = %s", _lock_timeout(stage))
     interpreter.walk(check_order(stage, run))
     if again:
-        interpreter.walk(take_back(stage, run))
+        interpreter.walk(begin_again(stage, run, failed=state is StageState.FAILED))
     interpreter.walk(statements_for(stage, run))
 
 

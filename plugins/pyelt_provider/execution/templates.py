@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyelt_provider.errors import PyeltError
+from pyelt_provider.model.connection import masked
 from pyelt_provider.planning.run import Run
 
 
@@ -54,5 +55,5 @@ def render_template(text: str, run: Run, names: Mapping[str, Any] | None = None)
         return template.render(template_names(run) if names is None else names)
     except TemplateError as error:
         raise PyeltError(
-            f"the template {text!r} cannot be filled: {error}; see the names in the configuration docs"
+            f"the template {masked(text)!r} cannot be filled: {masked(str(error))}; see the names in the configuration docs"
         ) from None

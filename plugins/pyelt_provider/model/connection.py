@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +18,32 @@ class ConnectionRef:
         return "://" in self.text
 
     def __str__(self) -> str:
-        return masked(self.text)
+        # All of it is one URL, whatever signs its password has, blanks too.
+        return masked(re.sub(r"(?s)(://[^:/@]*):.*@", r"\1:***@", self.text, count=1))
 
     def __repr__(self) -> str:
-        return f"ConnectionRef({masked(self.text)!r})"
+        return f"ConnectionRef({str(self)!r})"
+
+
+def secrets_in(url: str) -> frozenset[str]:
+    """Return the passwords of a URL, as they stand in it and decoded; nothing for a text that is no URL."""
+    if "://" not in url:
+        return frozenset()
+    found = [match[1] for match in re.finditer(r"(?s)://[^:/@]*:(.*)@", url)]
+    found += [match[3] for match in _VALUE.finditer(url)]
+    return frozenset(filter(None, [*found, *map(unquote, found)]))
 
 
 def masked(text: str) -> str:
-    """Return the text with every ``user:password@`` of a URL, and ``password=`` value, replaced by ``***``."""
-    without_url = re.sub(r"(\w[\w+.-]*://[^:/@\s]*):[^@/\s]*(?:/[^@\s]*)?@", r"\1:***@", text)
-    return re.sub(
-        r"(?i)\b(password|passwd|pwd|secret|token)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s;,&]+)", r"\1\2***", without_url
-    )
+    """Return the text with every ``user:password@`` of a URL, and ``password=`` value, replaced by ``***``.
+
+    A password with signs that a URL should not have (``@``, ``/``, ``#``) goes up to the last ``@`` of its word.
+    """
+    return _VALUE.sub(r"\1\2***", _URL.sub(r"\1:***@", text))
+
+
+_URL = re.compile(r"(\w[\w+.-]*://[^:/@\s]*):[^\s]*@")
+_VALUE = re.compile(
+    r"(?i)((?:\b|[a-z]_|ssl|pg)(?:password|passwd|pwd|passphrase|secret(?:_access)?(?:_?key)?|token|(?:access|api)_?key))"
+    r"([\"']?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s;,&]+)"
+)

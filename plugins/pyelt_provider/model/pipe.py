@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.limits import NO_LIMITS, Limits
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, ValuesetMapping
 from pyelt_provider.model.place import NOWHERE, Place
 from pyelt_provider.model.staging import StagingTable, Validation
@@ -88,6 +89,8 @@ class Pipe:
     extra_sql: tuple[ExtraSql, ...] = ()
     before_sor: tuple[Hook, ...] = ()
     after_sor: tuple[Hook, ...] = ()
+    limits: Limits = NO_LIMITS
+    """Those of the pipe and its pipeline, for mappings that read no staging table; each table has its own."""
     place: Place = field(default=NOWHERE, compare=False)
 
     def table(self, name: str) -> StagingTable:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from pyelt_provider.identifiers import TableName, checked
+from pyelt_provider.model.limits import NO_LIMITS, Limits
 from pyelt_provider.model.place import NOWHERE, Place
 
 HSTAGE_SUFFIX = "_hstage"
@@ -80,15 +81,6 @@ Source = CsvFile | FixedWidthFile | SourceTable | SourceQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeletionLimit:
-    """When a full delivery is refused: it would delete more than `share` (0-1) of at least `minimum_rows` active rows."""
-
-    share: float = 0.5
-    minimum_rows: int = 100
-    allow_empty: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StagingTable:
     """A historical staging table and the source that fills it.
 
@@ -108,7 +100,8 @@ class StagingTable:
     """An SQL condition on the delivered columns which says that the row was deleted (delta deliveries)."""
     changed_since: str | None = None
     """A column that grows with every change: only rows past the last committed position are read."""
-    limit: DeletionLimit = DeletionLimit()
+    limits: Limits = NO_LIMITS
+    """Those of the table, and where it has none those of its pipe and its pipeline."""
     wait_for: timedelta = timedelta(0)
     """How long a file that is late is waited for, from the moment the task starts; zero fails at once."""
     fk_columns: tuple[tuple[str, str], ...] = ()

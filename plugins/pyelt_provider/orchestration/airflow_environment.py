@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.environment import (
@@ -17,8 +17,8 @@ from pyelt_provider.execution.environment import (
     postgres_arguments,
 )
 from pyelt_provider.execution.templates import template_names
-from pyelt_provider.model.connection import ConnectionRef
-from pyelt_provider.model.pipe import DatabaseSource, Hook
+from pyelt_provider.model.connection import ConnectionRef, masked
+from pyelt_provider.model.pipe import Hook
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
 
@@ -84,7 +84,7 @@ class AirflowEnvironment:
             return str(self.context["dag"].get_template_env(force_sandboxed=True).from_string(text).render(names))
         except (TemplateError, TypeError, ValueError) as error:
             raise PyeltError(
-                f"the template {text!r} cannot be filled: {error}; see the names in the configuration docs"
+                f"the template {masked(text)!r} cannot be filled: {masked(str(error))}; see the names in the configuration docs"
             ) from None
 
     def hook(self, hook: Hook, project_folder: str) -> Callable[[HookContext], None]:
@@ -111,11 +111,8 @@ def mask_passwords(pipeline: Pipeline) -> None:
     """Tell Airflow the passwords that stand in the project's URLs, so that no log, XCom or error page shows them."""
     from airflow.sdk.log import mask_secret
 
-    refs = [pipeline.warehouse, *(p.source.connection for p in pipeline.pipes if isinstance(p.source, DatabaseSource))]
-    for ref in refs:
-        if ref.is_url and (password := urlsplit(ref.text).password):
-            mask_secret(password)
-            mask_secret(unquote(password))
+    for secret in sorted(pipeline.secrets):
+        mask_secret(secret)
 
 
 def _postgres(ref: ConnectionRef) -> Mapping[str, Any]:

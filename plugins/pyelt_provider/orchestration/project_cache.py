@@ -48,7 +48,8 @@ def cached_plans(folder: Path, remembered: Path) -> tuple[Plan, ...]:
     Looks at names, times and sizes of the files that a project is read from (not at deliveries and logs that lie beside
     them) and of our own code, and at the environment variables that they name. Projects in Python are always read, since
     they may ask for anything. What was remembered and cannot be read, written or trusted is no error. Raises ConfigError
-    as reading does; only a project without a mistake is remembered.
+    as reading does; only a project without a mistake is remembered, and none with a password in a URL, which would lie
+    on the disk then (connection ids keep it out of the project).
     """
     if any((folder / name).is_file() for name in _PYTHON_PROJECTS):
         return _read(folder)
@@ -66,7 +67,9 @@ def cached_plans(folder: Path, remembered: Path) -> tuple[Plan, ...]:
         return plans  # a program may ask for anything
     others = _others(plans)
     look, names = _look_of(folder, others), _variables_in(folder, others)
-    if look is not None and names is not None and _look_of(folder) == before:  # else somebody wrote while we read
+    if plans[0].pipeline.secrets:
+        file.unlink(missing_ok=True)
+    elif look is not None and names is not None and _look_of(folder) == before:  # else somebody wrote while we read
         _store(file, _Entry(look, others, tuple((name, _digest_of(name)) for name in names), plans))
     return plans
 

@@ -10,7 +10,8 @@ from pyelt_provider.planning.plan import Plan
 from pyelt_provider.planning.stages import Layer, Stage
 
 ALLOWANCES = {
-    "allow_deletions": "Let a delivery through that is empty or would delete more rows than its limit.",
+    "allow_deletions": "Let a delivery through that has too few rows or would delete more than its limit.",
+    "allow_rejections": "Let more rows be rejected than the limit of their table.",
     "allow_ddl": "Let database changes through where the project asks for confirmation first.",
     "allow_key_change": "Accept changed business key expressions; keys that the old ones made stay in the vault.",
 }

@@ -20,6 +20,7 @@ def request_of(context: Mapping[str, Any]) -> RunRequest:
         interval_end=end,
         try_number=ti.try_number,
         allow_deletions=bool(params.get("allow_deletions")),
+        allow_rejections=bool(params.get("allow_rejections")),
         allow_ddl=bool(params.get("allow_ddl")),
         allow_key_change=bool(params.get("allow_key_change")),
     )

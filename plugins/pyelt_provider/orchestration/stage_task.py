@@ -49,8 +49,8 @@ WAIT_FOR_OLDER_RUN = timedelta(hours=24)
 """How long a task waits for an older run of its pipe before it fails."""
 
 
-class EndedBySignal(AirflowException):
-    """Airflow ended the task: somebody marked it, cleared it or stopped the worker."""
+class EndedBySignal(PyeltError, AirflowException):
+    """Airflow ended the task: somebody marked it, cleared it or stopped the worker. Its text may stand in `sys.attempts`."""
 
 
 class StageTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyelt_provider.model.connection import masked
+from pyelt_provider.model.domain import Hub, Link
 from pyelt_provider.model.mapping import (
     EntityMapping,
     FieldMapping,
@@ -15,20 +16,21 @@ from pyelt_provider.model.pipe import DatabaseSource, Pipe
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile, SourceQuery, SourceTable, StagingTable
 from pyelt_provider.planning.plan import Plan
 from pyelt_provider.planning.stages import Stage, StageKind
+from pyelt_provider.shown_text import code, code_block, markdown
 
 
 def describe_plan(plan: Plan) -> str:
     """Return the docs of a DAG as markdown: what it loads, from which pipes, with the plan's fingerprint."""
     lines = [
-        plan.pipeline.description or f"Loads the pipeline {plan.pipeline.name}.",
+        markdown(plan.pipeline.description) or f"Loads the pipeline {plan.pipeline.name}.",
         "",
         "| pipe | source | about |",
         "|---|---|---|",
     ]
     for pipe in plan.pipes:
         note = "" if pipe.active else " (inactive: shown, not run)"
-        lines.append(f"| {pipe.name}{note} | {_cell(source_text(pipe))} | {_cell(pipe.description)} |")
-    lines += ["", f"Warehouse: `{plan.pipeline.warehouse}`. Plan `{plan.fingerprint}`."]
+        lines.append(f"| {pipe.name}{note} | {_text(source_text(pipe))} | {_text(pipe.description)} |")
+    lines += ["", f"Warehouse: {code(str(plan.pipeline.warehouse))}. Plan `{plan.fingerprint}`."]
     return "\n".join(lines)
 
 
@@ -36,17 +38,18 @@ def describe(stage: Stage) -> str:
     """Return the docs of a stage as markdown: source, targets, mappings and settings; never a secret."""
     lines = [f"**{stage.title}**" + (f" of pipe `{stage.pipe_name}`." if stage.pipe else ".")]
     if stage.pipe is not None and stage.pipe.description:
-        lines += ["", stage.pipe.description]
+        lines += ["", markdown(stage.pipe.description)]
     if stage.pipe is not None and not stage.pipe.active:
         lines += ["", "This pipe is inactive: it is shown, and skipped."]
     lines += ["", *_body(stage)]
     if stage.writes:
-        lines += ["", "Writes: " + ", ".join(f"`{target.table}` ({target.kind})" for target in stage.writes)]
+        lines += ["", "Writes: " + ", ".join(f"{code(str(target.table))} ({target.kind})" for target in stage.writes)]
     if stage.reads:
-        lines += ["", "Reads: " + ", ".join(f"`{table}`" for table in stage.reads)]
+        lines += ["", "Reads: " + ", ".join(code(str(table)) for table in stage.reads)]
     lines += [
         "",
-        f"Warehouse `{stage.pipeline.warehouse}`, on_errors `{stage.pipeline.on_errors}`. Fingerprint `{stage.fingerprint}`.",
+        f"Warehouse {code(str(stage.pipeline.warehouse))}, on_errors `{stage.pipeline.on_errors}`. "
+        f"Fingerprint `{stage.fingerprint}`.",
     ]
     return "\n".join(lines)
 
@@ -63,9 +66,9 @@ def delivery_text(table: StagingTable) -> str:
     """Return what fills a staging table, as one line."""
     match table.source:
         case CsvFile() as file:
-            return f"CSV {file.path}, delimiter {file.delimiter!r}, {file.encoding}"
+            return f"CSV {masked(file.path)}, delimiter {file.delimiter!r}, {file.encoding}"
         case FixedWidthFile() as file:
-            return f"fixed width {file.path}, {len(file.columns)} columns, {file.encoding}"
+            return f"fixed width {masked(file.path)}, {len(file.columns)} columns, {file.encoding}"
         case SourceTable() as source:
             return f"table {source.schema + '.' if source.schema else ''}{source.name}"
         case SourceQuery() as query:
@@ -78,12 +81,15 @@ def _body(stage: Stage) -> list[str]:
         case StageKind.PREPARE:
             return ["Gives out the run id, makes schemas and bookkeeping tables, checks the domain before any DDL."]
         case StageKind.DDL_VALSET:
-            return ["Valuesets: " + ", ".join(f"`{v.table}`" for v in pipeline.valuesets.values())]
+            return ["Valuesets: " + ", ".join(code(str(v.table)) for v in pipeline.valuesets.values())]
         case StageKind.DDL_DV:
-            hubs = [f"- `{hub.table}`: {hub.description or hub.name}" for hub in pipeline.hubs.values()]
-            return hubs + [f"- `{link.table}`: {link.description or link.name}" for link in pipeline.links.values()]
+            entities: tuple[Hub | Link, ...] = (*pipeline.hubs.values(), *pipeline.links.values())
+            return [f"- {code(str(entity.table))}: {_text(entity.description or entity.name)}" for entity in entities]
         case StageKind.DDL_DM | StageKind.ETL_DM:
-            models = [f"- `{m.table}` ({m.materialization}, {m.file}): {m.description}" for m in stage.datamarts]
+            models = [
+                f"- {code(str(model.table))} ({model.materialization}, {_text(model.file)}): {_text(model.description)}"
+                for model in stage.datamarts
+            ]
             return models if stage.kind is StageKind.DDL_DM else models + _sql_blocks([m.sql for m in stage.datamarts])
         case StageKind.CLOSE:
             return [
@@ -95,7 +101,7 @@ def _body(stage: Stage) -> list[str]:
             mappings: tuple[Mapping, ...] = (*pipe.valuesets, *pipe.entities, *pipe.links)
             names = [mapping.name for mapping in mappings]
             return ["Checks every expression on the real tables, before anything is loaded:"] + [
-                f"- {name}" for name in names
+                f"- {_text(name)}" for name in names
             ]
         case StageKind.ETL_VALSET if pipe:
             return _mapping_lines(pipe.valuesets)
@@ -108,13 +114,16 @@ def _body(stage: Stage) -> list[str]:
 
 
 def _staging_lines(pipe: Pipe) -> list[str]:
-    lines = [f"Source: {source_text(pipe)}", "", "| table | delivery | key | kind |", "|---|---|---|---|"]
-    lines += [f"| `{t.table}` | {_cell(delivery_text(t))} | {', '.join(t.key)} | {t.delivery} |" for t in pipe.tables]
+    lines = [f"Source: {_text(source_text(pipe))}", "", "| table | delivery | key | kind |", "|---|---|---|---|"]
+    lines += [
+        f"| {_code_cell(str(t.table))} | {_text(delivery_text(t))} | {_text(', '.join(t.key))} | {t.delivery} |"
+        for t in pipe.tables
+    ]
     if pipe.validations:
         lines += ["", "Validations:"]
         for rule in pipe.validations:
-            text = f"`{rule.when}`" if rule.when else f"unique ({', '.join(rule.unique)})"
-            lines.append(f"- {rule.table}: {text}: {rule.message}")
+            text = code(rule.when) if rule.when else _text(f"unique ({', '.join(rule.unique)})")
+            lines.append(f"- {_text(rule.table)}: {text}: {_text(rule.message)}")
     for label, names in (
         ("Before", [hook.target for hook in pipe.before_sor]),
         ("After", [hook.target for hook in pipe.after_sor]),
@@ -122,7 +131,7 @@ def _staging_lines(pipe: Pipe) -> list[str]:
         ("Extra SQL", [extra.name for extra in pipe.extra_sql]),
     ):
         if names:
-            lines += ["", f"{label}: " + ", ".join(f"`{name}`" for name in names)]
+            lines += ["", f"{label}: " + ", ".join(code(name) for name in names)]
     return lines
 
 
@@ -133,9 +142,9 @@ def _mapping_lines(
     for mapping in mappings:
         lines += [
             "",
-            f"#### {mapping.name}",
+            f"#### {_text(mapping.name)}",
             "",
-            mapping.description,
+            markdown(mapping.description),
             "",
             f"From {mapping_source_text(mapping.source)}",
             "",
@@ -143,12 +152,12 @@ def _mapping_lines(
         lines += ["| target | expression |", "|---|---|"]
         match mapping:
             case EntityMapping():
-                lines.append(f"| {mapping.hub}.bk | `{_cell(mapping.bk)}` |")
+                lines.append(f"| {_text(mapping.hub)}.bk | {_code_cell(mapping.bk)} |")
             case LinkMapping():
-                lines += [f"| {mapping.link}.{r.role} | `{_cell(r.bk)}` |" for r in mapping.references]
+                lines += [f"| {_text(f'{mapping.link}.{r.role}')} | {_code_cell(r.bk)} |" for r in mapping.references]
             case ValuesetMapping():
                 pass
-        lines += [f"| {_field(item)} | `{_cell(item.expression)}` |" for item in mapping.fields]
+        lines += [f"| {_text(_field(item))} | {_code_cell(item.expression)} |" for item in mapping.fields]
     return lines
 
 
@@ -156,7 +165,7 @@ def mapping_source_text(source: MappingSource) -> str:
     """Return what a mapping reads, as one line."""
     what = source.staging or (str(source.view) if source.view else f"query {' '.join((source.query or '').split())}")
     join = f" {' '.join(source.join.split())}" if source.join else ""
-    return f"`{what}{join}`" + (f" where `{source.filter}`" if source.filter else "")
+    return code(what + join) + (f" where {code(source.filter)}" if source.filter else "")
 
 
 def _field(item: FieldMapping) -> str:
@@ -164,9 +173,15 @@ def _field(item: FieldMapping) -> str:
     return f"{satellite}{item.column}" + (f"[{item.type}]" if item.type else "")
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _text(text: str) -> str:
+    """A text of the project in a line, a list or a cell, shown as it was written."""
+    return markdown(" ".join(text.split()))
+
+
+def _code_cell(text: str) -> str:
+    # Within a table a | ends the cell, in code too.
+    return code(text).replace("|", "\\|")
 
 
 def _sql_blocks(texts: list[str]) -> list[str]:
-    return [line for text in texts for line in ("", "```sql", text.strip(), "```")]
+    return [line for text in texts for line in ("", *code_block(text, "sql"))]

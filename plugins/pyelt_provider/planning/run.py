@@ -24,5 +24,6 @@ class Run:
     attempt: int = 1
     debug: bool = False
     allow_deletions: bool = False
+    allow_rejections: bool = False
     allow_ddl: bool = False
     allow_key_change: bool = False

@@ -111,8 +111,8 @@ def is_given(value: Any) -> bool:
 class SourceToSorMapping(BaseTableMapping):
     """A delivery becomes a staging table: all of its columns (`auto_map`), or those that are mapped.
 
-    `delivery`, `deleted_when`, `changed_since`, `wait_for`, `limits` and `description` may be set afterwards; they are the
-    keys of a YAML project.
+    `delivery`, `deleted_when`, `changed_since`, `wait_for`, `min_rows`, `max_deleted`, `max_rejected` and `description` may be
+    set afterwards; they are the keys of a YAML project.
     """
 
     def __init__(
@@ -137,7 +137,9 @@ class SourceToSorMapping(BaseTableMapping):
         self.deleted_when: str | None = None
         self.changed_since: str | None = None
         self.wait_for: Any = None
-        self.limits: dict[str, Any] | None = None
+        self.min_rows: Any = None
+        self.max_deleted: Any = None
+        self.max_rejected: Any = None
         self.description = ""
 
     @property

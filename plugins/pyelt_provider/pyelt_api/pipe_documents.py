@@ -19,7 +19,8 @@ from pyelt_provider.pyelt_api.session import Session
 from pyelt_provider.pyelt_api.staging_documents import staging_block
 from pyelt_provider.pyelt_api.validations import DvValidation, SorValidation
 
-_CONFIG = ("description", "active", "schedule", "schedule_interval", "source_conn_id", "sor_schema")
+_LIMITS = ("min_rows", "max_deleted", "max_rejected")
+_CONFIG = ("description", "active", "schedule", "schedule_interval", "source_conn_id", "sor_schema", *_LIMITS)
 
 
 def pipe_document(

@@ -12,7 +12,8 @@ from pyelt_provider.pyelt_api.expressions import column, is_name
 from pyelt_provider.pyelt_api.mappings import SourceToSorMapping
 from pyelt_provider.pyelt_api.session import Session
 
-_MORE = ("delivery", "deleted_when", "changed_since", "wait_for", "limits", "description")
+_LIMITS = ("min_rows", "max_deleted", "max_rejected")
+_MORE = ("delivery", "deleted_when", "changed_since", "wait_for", *_LIMITS, "description")
 
 
 def staging_block(block: Block, mapping: SourceToSorMapping, source_path: str, session: Session) -> None:

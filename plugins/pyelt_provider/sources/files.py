@@ -7,10 +7,12 @@ from typing import BinaryIO
 
 from pyelt_provider.errors import DeliveryMissing, DeliveryRefused
 from pyelt_provider.execution.environment import Environment
+from pyelt_provider.model.connection import masked
 from pyelt_provider.model.pipe import FileSource
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.shown_text import visible
 
 
 def delivery_path(stage: Stage, staging: StagingTable, path: str, environment: Environment, run: Run) -> str:
@@ -33,16 +35,17 @@ def open_delivery(stage: Stage, path: str, environment: Environment) -> BinaryIO
     """Open a delivered file for reading bytes; raises DeliveryMissing when it is not there (yet)."""
     source = stage.the_pipe.source
     conn_id = source.conn_id if isinstance(source, FileSource) else None
+    shown = visible(masked(path))
     try:
         return environment.open_file(path, conn_id)
     except FileNotFoundError:
         raise DeliveryMissing(
-            f"{stage.id}: there is no file {path}; it was not delivered yet, or source_path, data_root or the file's "
+            f"{stage.id}: there is no file {shown}; it was not delivered yet, or source_path, data_root or the file's "
             "own path in the config point elsewhere"
         ) from None
     except (IsADirectoryError, PermissionError) as error:
         reason = "is a folder" if isinstance(error, IsADirectoryError) else "may not be read by this user"
-        raise DeliveryRefused(f"{stage.id}: {path} {reason}; put the file there, or give the worker access") from None
+        raise DeliveryRefused(f"{stage.id}: {shown} {reason}; put the file there, or give the worker access") from None
 
 
 def _joined(before: str, part: str) -> str:

@@ -8,6 +8,7 @@ from typing import assert_never
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.shown_text import visible
 from pyelt_provider.statements.programs import statements_for
 from pyelt_provider.statements.step import (
     CallHook,
@@ -47,29 +48,38 @@ def _block(step: Step) -> Iterator[str]:
         case Statement():
             heading = f"-- {step.label}" + (f": {step.table}" if step.table else "")
             mapping = f"  [{step.mapping}]" if step.mapping else ""
-            yield f"{heading}{mapping}\n{_dedented(step.sql)};"
+            yield f"{visible(heading + mapping)}\n{_dedented(step.sql)};"
         case CopyDelivery():
             columns = ", ".join(step.columns)
             if step.hashes is not None:
                 names = ", ".join((*step.hashes.key, "_hash"))
-                yield f"-- read keys and hashes: {step.staging.table}\n-- copy {step.hashes.into} ({names}) from stdin"
+                yield _remark(
+                    f"read keys and hashes: {step.staging.table}", f"copy {step.hashes.into} ({names}) from stdin"
+                )
                 for statement in (step.hashes.compare, step.hashes.count, step.hashes.keys):
                     yield from _block(statement)
-            yield f"-- {step.label}: {step.staging.table}\n-- the worker streams the delivery: copy {step.into} ({columns}) from stdin"
+            how = f"the worker streams the delivery: copy {step.into} ({columns}) from stdin"
+            yield _remark(f"{step.label}: {step.staging.table}", how)
         case IdentifyFile():
-            yield f"-- {step.label}: {step.staging.table}\n-- the worker compares size and SHA-256; if so, rows are not compared"
+            how = "the worker compares size and SHA-256; if so, rows are not compared"
+            yield _remark(f"{step.label}: {step.staging.table}", how)
         case ReadColumns():
-            yield f"-- {step.label}: {step.staging.table}\n-- the worker reads which columns the delivery has"
+            yield _remark(f"{step.label}: {step.staging.table}", "the worker reads which columns the delivery has")
         case CallHook():
-            yield f"-- {step.label}\n-- the worker calls {step.hook.target}"
+            yield _remark(step.label, f"the worker calls {step.hook.target}")
         case Isolated():
-            yield f"-- {step.label}\nsavepoint mapping;"
+            yield f"{_remark(step.label)}\nsavepoint mapping;"
             yield from _blocks(step.program)
             yield "release savepoint mapping;"
         case Number() | Failure():
             return
         case _:
             assert_never(step)
+
+
+def _remark(*lines: str) -> str:
+    """Return SQL comments; a line end in a name must not end the comment."""
+    return "\n".join(f"-- {visible(line)}" for line in lines)
 
 
 def _assumed(step: Step) -> Result:

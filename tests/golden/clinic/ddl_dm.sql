@@ -155,6 +155,9 @@ alter table "dm"."fact_lab_result" add column if not exists _runid numeric;
 -- create index fact_lab_result_order_number_analyte_code_key: dm.fact_lab_result
 create unique index "fact_lab_result_order_number_analyte_code_key" on "dm"."fact_lab_result" ("order_number", "analyte_code");
 
+-- create index fact_lab_result__runid: dm.fact_lab_result
+create index "fact_lab_result__runid" on "dm"."fact_lab_result" ("_runid");
+
 -- describe table: dm.fact_lab_result
 comment on table "dm"."fact_lab_result" is 'One row per result that is a number, with the patient whose order it belongs to. [pyelt:e2586e525154e24b]';
 

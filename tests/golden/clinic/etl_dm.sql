@@ -4,6 +4,20 @@ with built as (
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
 seen as (
     select * from "sys".positions where pipe = '' and mapping = %(mapping)s),
+lost as (
+    select seen.runid, seen.stage from seen
+    where sor_runid > 0 and not exists (
+        select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+own as (
+    select runid, stage from "sys".stages
+    where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
+builds as (
+    select id, runid, stage, id = max(id) over () as newest from "sys".journal
+    where (schemaname, tablename) = (%(schema)s, %(table)s) and before ? '@built'),
+undone as (
+    select id, runid from builds
+    where id >= (select min(id) from builds join lost using (runid, stage))
+        or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
     select distinct wrote.schemaname, wrote.tablename, loaded.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
@@ -17,16 +31,8 @@ changes as (
         select from seen
         where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
           and seen.sor_runid = loaded.load_order))
-select (select fingerprint from built),
-    exists (
-        select from seen where sor_runid > 0 and not exists (
-            select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
-    or exists (
-        select from "sys".stages done
-        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
-        join "sys".attempts ended on ended.runid = done.runid and ended.stage = done.stage
-            and ended.attempt = done.attempt and ended.state = 'done'
-        where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
+select (select fingerprint from built), exists (select from lost), exists (select from own),
+    (select coalesce(array_agg(runid order by id desc), '{}') from undone),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true
 order by c.load_order;
@@ -119,6 +125,20 @@ with built as (
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
 seen as (
     select * from "sys".positions where pipe = '' and mapping = %(mapping)s),
+lost as (
+    select seen.runid, seen.stage from seen
+    where sor_runid > 0 and not exists (
+        select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+own as (
+    select runid, stage from "sys".stages
+    where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
+builds as (
+    select id, runid, stage, id = max(id) over () as newest from "sys".journal
+    where (schemaname, tablename) = (%(schema)s, %(table)s) and before ? '@built'),
+undone as (
+    select id, runid from builds
+    where id >= (select min(id) from builds join lost using (runid, stage))
+        or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
     select distinct wrote.schemaname, wrote.tablename, loaded.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
@@ -132,16 +152,8 @@ changes as (
         select from seen
         where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
           and seen.sor_runid = loaded.load_order))
-select (select fingerprint from built),
-    exists (
-        select from seen where sor_runid > 0 and not exists (
-            select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
-    or exists (
-        select from "sys".stages done
-        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
-        join "sys".attempts ended on ended.runid = done.runid and ended.stage = done.stage
-            and ended.attempt = done.attempt and ended.state = 'done'
-        where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
+select (select fingerprint from built), exists (select from lost), exists (select from own),
+    (select coalesce(array_agg(runid order by id desc), '{}') from undone),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true
 order by c.load_order;
@@ -226,6 +238,20 @@ with built as (
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
 seen as (
     select * from "sys".positions where pipe = '' and mapping = %(mapping)s),
+lost as (
+    select seen.runid, seen.stage from seen
+    where sor_runid > 0 and not exists (
+        select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+own as (
+    select runid, stage from "sys".stages
+    where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
+builds as (
+    select id, runid, stage, id = max(id) over () as newest from "sys".journal
+    where (schemaname, tablename) = (%(schema)s, %(table)s) and before ? '@built'),
+undone as (
+    select id, runid from builds
+    where id >= (select min(id) from builds join lost using (runid, stage))
+        or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
     select distinct wrote.schemaname, wrote.tablename, loaded.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
@@ -239,16 +265,8 @@ changes as (
         select from seen
         where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
           and seen.sor_runid = loaded.load_order))
-select (select fingerprint from built),
-    exists (
-        select from seen where sor_runid > 0 and not exists (
-            select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
-    or exists (
-        select from "sys".stages done
-        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
-        join "sys".attempts ended on ended.runid = done.runid and ended.stage = done.stage
-            and ended.attempt = done.attempt and ended.state = 'done'
-        where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
+select (select fingerprint from built), exists (select from lost), exists (select from own),
+    (select coalesce(array_agg(runid order by id desc), '{}') from undone),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true
 order by c.load_order;
@@ -307,6 +325,23 @@ select (select count(*) from pg_temp."model_dm_fact_lab_result" where "order_num
 
 -- gather statistics
 analyze pg_temp."model_dm_fact_lab_result";
+
+-- note that the model was built  [dm.fact_lab_result]
+insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+select %(runid)s, %(stage)s, '', %(schema)s, %(table)s, 0, noted.before
+from (
+select '{"@built": "by run"}'::jsonb
+) as noted (before);
+
+-- note what rows are before they change  [dm.fact_lab_result]
+insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+select %(runid)s, %(stage)s, '', %(schema)s, %(table)s, 0, noted.before
+from (
+select to_jsonb(t)
+from "dm"."fact_lab_result" t
+join pg_temp."model_dm_fact_lab_result" n on t."order_number" = n."order_number" and t."analyte_code" = n."analyte_code"
+where t."column" is distinct from n."column"
+) as noted (before);
 
 -- replace changed rows: dm.fact_lab_result  [dm.fact_lab_result]
 update "dm"."fact_lab_result" t

@@ -18,7 +18,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -45,7 +51,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -72,7 +84,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -99,7 +117,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -126,7 +150,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -153,7 +183,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -396,6 +432,15 @@ where not exists (select from "dv"."care_track_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- give keys that links needed their source  [care_track_hstage -> CareTrack]
+with made as (
+    delete from "sys".given_keys as made using "dv"."care_track_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
+    returning made.row_id)
+update "dv"."care_track_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
+
 -- insert new keys: dv.organisation_hub  [organisation_hstage -> Organisation, organisation_hstage -> Clinic]
 insert into "dv"."organisation_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
@@ -409,6 +454,15 @@ from (
 where not exists (select from "dv"."organisation_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [organisation_hstage -> Organisation, organisation_hstage -> Clinic]
+with made as (
+    delete from "sys".given_keys as made using "dv"."organisation_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_4 union all select _key from pyelt_rows_5)
+    returning made.row_id)
+update "dv"."organisation_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- note keys that get a more specific type  [organisation_hstage -> Organisation, organisation_hstage -> Clinic]
 insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
@@ -448,6 +502,15 @@ where not exists (select from "dv"."patient_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- give keys that links needed their source  [patient_hstage -> Patient]
+with made as (
+    delete from "sys".given_keys as made using "dv"."patient_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
+    returning made.row_id)
+update "dv"."patient_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
+
 -- insert new keys: dv.practitioner_hub  [practitioner_hstage -> Practitioner]
 insert into "dv"."practitioner_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
@@ -457,6 +520,15 @@ from (
 where not exists (select from "dv"."practitioner_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [practitioner_hstage -> Practitioner]
+with made as (
+    delete from "sys".given_keys as made using "dv"."practitioner_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_3)
+    returning made.row_id)
+update "dv"."practitioner_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- look up the ids of the keys: dv.patient_hub  [patient_hstage -> Patient]
 create temporary table pyelt_keyed_1 on commit drop as
@@ -620,7 +692,7 @@ kept_1 as (
 looked_at as (
     select _key from pyelt_keys_1 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join "dv"."patient_hub" as o on o.bk = k._key
 left join "dv"."patient_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
@@ -796,6 +868,15 @@ from (
 where not exists (select from "dv"."household_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [Patient view -> Household]
+with made as (
+    delete from "sys".given_keys as made using "dv"."household_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_6)
+    returning made.row_id)
+update "dv"."household_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.household_sat  [Patient view -> Household]
 create temporary table "pyelt_changes_dv_household_sat" on commit drop as

@@ -18,7 +18,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -97,7 +103,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -297,7 +309,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -440,7 +458,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -513,7 +537,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -574,24 +604,32 @@ from "pyelt_link_rows_5"
 where usable;
 
 -- insert keys that only links know: dv.patient_hub
-insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
-select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
-from (
-    select missing_1 as bk from "pyelt_link_rows_4" where usable and keyed
-) missing
-where missing.bk is not null
-order by missing.bk
-on conflict do nothing;
+with made as (
+    insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
+    select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
+    from (
+        select missing_1 as bk from "pyelt_link_rows_4" where usable and keyed
+    ) missing
+    where missing.bk is not null
+    order by missing.bk
+    on conflict do nothing
+    returning _id)
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, made._id, %(pipe)s, %(runid)s, true from made;
 
 -- insert keys that only links know: dv.practitioner_hub
-insert into "dv"."practitioner_hub" (_runid, _source_system, _insert_date, type, bk)
-select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
-from (
-    select missing_2 as bk from "pyelt_link_rows_4" where usable and keyed
-) missing
-where missing.bk is not null
-order by missing.bk
-on conflict do nothing;
+with made as (
+    insert into "dv"."practitioner_hub" (_runid, _source_system, _insert_date, type, bk)
+    select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
+    from (
+        select missing_2 as bk from "pyelt_link_rows_4" where usable and keyed
+    ) missing
+    where missing.bk is not null
+    order by missing.bk
+    on conflict do nothing
+    returning _id)
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, made._id, %(pipe)s, %(runid)s, true from made;
 
 -- look up the keys that were made: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner]
 update "pyelt_link_rows_4" r set "fk_patient_hub" = coalesce(r."fk_patient_hub", (select h._id from "dv"."patient_hub" h where h.bk = r.missing_1)), missing_1 = null, "fk_practitioner_hub" = coalesce(r."fk_practitioner_hub", (select h._id from "dv"."practitioner_hub" h where h.bk = r.missing_2)), missing_2 = null
@@ -611,6 +649,18 @@ from (
 ) r
 where not exists (select from "dv"."care_track_clinic_link" l where l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_clinic_organisation_hub" = r."fk_clinic_organisation_hub")
 order by "fk_care_track_hub", "fk_clinic_organisation_hub", type
+on conflict do nothing;
+
+-- note that the pipe gives them, too  [care_track_hstage -> CareTrackClinic]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."care_track_clinic_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_3" as r join "dv"."care_track_clinic_link" as l on l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_clinic_organisation_hub" = r."fk_clinic_organisation_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
 on conflict do nothing;
 
 -- resolve references that wait no longer: dv.care_track_clinic_link  [care_track_hstage -> CareTrackClinic]
@@ -647,6 +697,18 @@ from (
 ) r
 where not exists (select from "dv"."care_track_practitioner_link" l where l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub")
 order by "fk_care_track_hub", "fk_practitioner_hub", type
+on conflict do nothing;
+
+-- note that the pipe gives them, too  [care_track_hstage -> CareTrackPractitioner]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."care_track_practitioner_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_2" as r join "dv"."care_track_practitioner_link" as l on l."fk_care_track_hub" = r."fk_care_track_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
 on conflict do nothing;
 
 -- let links wait for keys that are missing: dv.care_track_practitioner_link  [care_track_hstage -> CareTrackPractitioner]
@@ -819,6 +881,20 @@ where not exists (select from "dv"."patient_practitioner_link" l where l."fk_pat
 order by "fk_patient_hub", "fk_practitioner_hub", type
 on conflict do nothing;
 
+-- note that the pipe gives them, too  [patient_hstage -> PatientPractitioner, patient_hstage -> PatientPractitioner (2)]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."patient_practitioner_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_4" as r join "dv"."patient_practitioner_link" as l on l."fk_patient_hub" = r."fk_patient_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub" and l.type = 'gp'::text where r.usable
+    union all
+    select l._id from "pyelt_link_rows_5" as r join "dv"."patient_practitioner_link" as l on l."fk_patient_hub" = r."fk_patient_hub" and l."fk_practitioner_hub" = r."fk_practitioner_hub" and l.type = 'attending'::text where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
+on conflict do nothing;
+
 -- let links wait for keys that are missing: dv.patient_practitioner_link  [patient_hstage -> PatientPractitioner (2)]
 insert into "sys".waiting_references (pipe, mapping, row_id, hub, role, missing_bk, runid, stage)
 select %(pipe)s, %(mapping)s, r.row_id, m.hub, m.role, m.bk, %(runid)s, %(stage)s
@@ -858,7 +934,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -905,6 +987,18 @@ where not exists (select from "dv"."patient_household_link" l where l."fk_patien
 order by "fk_patient_hub", "fk_household_hub", type
 on conflict do nothing;
 
+-- note that the pipe gives them, too  [Patient view -> PatientHousehold]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."patient_household_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_6" as r join "dv"."patient_household_link" as l on l."fk_patient_hub" = r."fk_patient_hub" and l."fk_household_hub" = r."fk_household_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
+on conflict do nothing;
+
 -- resolve references that wait no longer: dv.patient_household_link  [Patient view -> PatientHousehold]
 update "sys".waiting_references w set resolved_runid = %(runid)s
 where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
@@ -947,22 +1041,32 @@ from changed
 where t.ctid = changed.place;
 
 -- record invalid rows: dv._exceptions  [validations of dv.care_track_sat]
-insert into "dv"."_exceptions"
-    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, found.message, found.key_fields,
-    found.fields
-from (
+with found as (
     select distinct s._validation_msg as message, jsonb_build_object('bk', (select o.bk from "dv"."care_track_hub" o where o._id = s._id))::text as key_fields,
         jsonb_build_object('specialism', s."specialism", 'started', s."started", 'ended', s."ended")::text as fields
     from "sys".journal j
     join "dv"."care_track_sat" s on s._id = j.row_id and to_jsonb(s) @> (j.before -> '@key')
     where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
-      and not s._valid
-) found
+      and not s._valid),
+known as (
+    select e._id, e._last_runid, f.key_fields, f.fields, f.message
+    from found f
+    join "dv"."_exceptions" e
+      on md5(e.key_fields) = md5(f.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
+      and e.key_fields = f.key_fields and e.fields = f.fields and e.message = f.message and e._source_system = %(pipe)s),
+journalled as (
+    insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
+    from known where _last_runid is distinct from %(runid)s),
+seen_again as (
+    update "dv"."_exceptions" e set _last_runid = %(runid)s
+    from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
+insert into "dv"."_exceptions"
+    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, f.message, f.key_fields, f.fields
+from found f
 where not exists (
-    select from "dv"."_exceptions" e
-    where md5(e.key_fields) = md5(found.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
-      and e.message = found.message and e._source_system = %(pipe)s and e.fields = found.fields);
+    select from known where (known.key_fields, known.fields, known.message) = (f.key_fields, f.fields, f.message));
 
 -- see whether validations were removed
 select s.mapping from "sys".mapping_states s

@@ -18,7 +18,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -45,7 +51,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -139,6 +151,15 @@ where not exists (select from "dv"."analyte_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- give keys that links needed their source  [analyte_hstage -> Analyte]
+with made as (
+    delete from "sys".given_keys as made using "dv"."analyte_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
+    returning made.row_id)
+update "dv"."analyte_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
+
 -- insert new keys: dv.lab_order_hub  [lab_order_hstage -> LabOrder]
 insert into "dv"."lab_order_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
@@ -148,6 +169,15 @@ from (
 where not exists (select from "dv"."lab_order_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [lab_order_hstage -> LabOrder]
+with made as (
+    delete from "sys".given_keys as made using "dv"."lab_order_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
+    returning made.row_id)
+update "dv"."lab_order_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.analyte_sat  [analyte_hstage -> Analyte]
 create temporary table "pyelt_changes_dv_analyte_sat" on commit drop as
@@ -253,7 +283,7 @@ kept_2 as (
 looked_at as (
     select _key from pyelt_keys_2 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join "dv"."lab_order_hub" as o on o.bk = k._key
 left join "dv"."lab_order_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s

@@ -18,7 +18,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -98,7 +104,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -292,6 +304,18 @@ from (
 ) r
 where not exists (select from "dv"."lab_order_patient_link" l where l."fk_lab_order_hub" = r."fk_lab_order_hub" and l."fk_patient_hub" = r."fk_patient_hub")
 order by "fk_lab_order_hub", "fk_patient_hub", type
+on conflict do nothing;
+
+-- note that the pipe gives them, too  [lab_order_hstage -> LabOrderPatient]
+insert into "sys".given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
+from "dv"."lab_order_patient_link" as k
+where k._id in (
+    select l._id from "pyelt_link_rows_1" as r join "dv"."lab_order_patient_link" as l on l."fk_lab_order_hub" = r."fk_lab_order_hub" and l."fk_patient_hub" = r."fk_patient_hub" where r.usable)
+    and (coalesce(k._source_system, %(pipe)s) <> %(pipe)s or exists (
+        select from "sys".given_keys as made
+        where made.only_for_links and made.row_id = k._id
+            and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)))
 on conflict do nothing;
 
 -- let links wait for keys that are missing: dv.lab_order_patient_link  [lab_order_hstage -> LabOrderPatient]

@@ -18,7 +18,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states

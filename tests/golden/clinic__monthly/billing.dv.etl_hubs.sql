@@ -18,7 +18,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -45,7 +51,13 @@ select state.fingerprint, state.key_fingerprint,
             and went.mapping not like %(validations)s and went.fingerprint <> %(removed)s
             and not exists (
                 select from "sys".mapping_states as later
-                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id))
+                where later.pipe = went.pipe and later.mapping = went.mapping and later.id > went.id)),
+    array(
+        select runid from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from "sys".mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from "sys".mapping_states
@@ -207,6 +219,15 @@ where not exists (select from "dv"."invoice_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
 
+-- give keys that links needed their source  [invoice_hstage -> Invoice]
+with made as (
+    delete from "sys".given_keys as made using "dv"."invoice_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
+    returning made.row_id)
+update "dv"."invoice_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
+
 -- insert new keys: dv.patient_hub  [invoice_hstage -> Patient]
 insert into "dv"."patient_hub" (_runid, _source_system, _insert_date, type, bk)
 select %(runid)s, %(pipe)s, %(load_time)s, k.type, k._key
@@ -216,6 +237,15 @@ from (
 where not exists (select from "dv"."patient_hub" as h where h.bk = k._key)
 order by k._key
 on conflict do nothing;
+
+-- give keys that links needed their source  [invoice_hstage -> Patient]
+with made as (
+    delete from "sys".given_keys as made using "dv"."patient_hub" as h
+    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
+        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
+    returning made.row_id)
+update "dv"."patient_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.invoice_sat  [invoice_hstage -> Invoice]
 create temporary table "pyelt_changes_dv_invoice_sat" on commit drop as
@@ -294,7 +324,7 @@ kept_1 as (
 looked_at as (
     select _key from pyelt_keys_1 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join "dv"."invoice_hub" as o on o.bk = k._key
 left join "dv"."invoice_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s
@@ -436,7 +466,7 @@ kept_2 as (
 looked_at as (
     select _key from pyelt_keys_2 where _closed)
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join "dv"."patient_hub" as o on o.bk = k._key
 left join "dv"."patient_sat_record_status" as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s

@@ -114,7 +114,7 @@ def _make_one(model: DatamartModel, found: FoundTable | None, comment: str) -> P
     else:
         yield from _change_columns(model, found)
     if model.materialization is Materialization.INCREMENTAL:
-        yield from _unique_key(model, found)
+        yield from _indexes(model, found)
     yield Statement(
         label="describe table",
         table=table,
@@ -122,14 +122,17 @@ def _make_one(model: DatamartModel, found: FoundTable | None, comment: str) -> P
     )
 
 
-def _unique_key(model: DatamartModel, found: FoundTable | None) -> Program:
-    name = constraint_name(model.name, *model.unique_key, "key")
-    if found is None or not any(index.name == name for index in found.indexes):
-        yield Statement(
-            label=f"create index {name}",
-            table=model.table,
-            sql=f"create unique index {quote(name)} on {model.table.sql} ({quote_all(model.unique_key)})",
-        )
+def _indexes(model: DatamartModel, found: FoundTable | None) -> Program:
+    """The unique key, by which rows are compared, and the run, by which they are taken back."""
+    unique, by_run = constraint_name(model.name, *model.unique_key, "key"), constraint_name(model.name, "_runid")
+    columns = quote_all(model.unique_key)
+    for name, kind, indexed in ((unique, "unique index", columns), (by_run, "index", quote("_runid"))):
+        if found is None or not any(index.name == name for index in found.indexes):
+            yield Statement(
+                label=f"create index {name}",
+                table=model.table,
+                sql=f"create {kind} {quote(name)} on {model.table.sql} ({indexed})",
+            )
 
 
 def _change_columns(model: DatamartModel, found: FoundTable) -> Program:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pyelt_provider.identifiers import TableName, opaque, quote
 from pyelt_provider.model.datamart import DatamartModel, Materialization
@@ -55,14 +56,18 @@ def views_of(pipeline: Pipeline) -> Views:
     return views
 
 
-def tables_behind(model: DatamartModel, views: Views) -> tuple[TableName, ...]:
-    """Return the tables that decide what the model gives: views are resolved to what they read."""
+def tables_behind(model: DatamartModel, views: Views, together: Views) -> tuple[TableName, ...]:
+    """Return the tables that decide what the model gives: views are resolved to what they read.
+
+    So are the models that are built `together` with it (each with what it reads), which stand in the result as well:
+    what they have seen is seen through them.
+    """
     found: set[TableName] = set()
     unread = list(model.reads)
     while unread:
         table = unread.pop()
-        if table in views and table not in found:
-            unread += views[table]
+        if table not in found:
+            unread += (*views.get(table, ()), *together.get(table, ()))
         found.add(table)
     return tuple(sorted(found - views.keys()))
 
@@ -71,14 +76,17 @@ def tables_behind(model: DatamartModel, views: Views) -> tuple[TableName, ...]:
 class Freshness:
     """Whether a model has to be built: `new` since it never was, or was otherwise; `changed` since what it reads was.
 
-    `anew` says that it has to be built from nothing: something that it has seen was taken back or loaded again, or the
-    stage itself is done again in its run (not when its worker was only killed between commit and end). `pending` are
-    the loads to remember.
+    `gone` says that something that it has seen was taken back or loaded again, `again` that the stage itself is done
+    again in its run. `undo` are the runs whose builds of an incremental model are to be taken back for these reasons,
+    the newest first: all since the first that saw what is gone, or the one of this run when it is the newest. `pending`
+    are the loads to remember.
     """
 
     new: bool
     changed: bool
-    anew: bool
+    gone: bool
+    again: bool
+    undo: tuple[Decimal, ...]
     pending: tuple[tuple[TableName, object], ...]
 
 
@@ -93,16 +101,32 @@ def freshness(model: DatamartModel, tables: tuple[TableName, ...], stage: Stage,
             "mapping": str(model.table),
             "schemas": [table.schema for table in tables],
             "tables": [table.name for table in tables],
+            "schema": model.table.schema,
+            "table": model.table.name,
             "runid": run.number,
             "stage": stage.id,
         },
-        assumed=((None, False, None, None, None),),
+        assumed=((None, False, False, [], None, None, None),),
         sql=f"""
 with built as (
     select runid, stage, fingerprint from {s}.mapping_states
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
 seen as (
     select * from {s}.positions where pipe = '' and mapping = %(mapping)s),
+lost as (
+    select seen.runid, seen.stage from seen
+    where sor_runid > 0 and not exists (
+        select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+own as (
+    select runid, stage from {s}.stages
+    where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
+builds as (
+    select id, runid, stage, id = max(id) over () as newest from {s}.journal
+    where (schemaname, tablename) = (%(schema)s, %(table)s) and before ? '@built'),
+undone as (
+    select id, runid from builds
+    where id >= (select min(id) from builds join lost using (runid, stage))
+        or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
     select distinct wrote.schemaname, wrote.tablename, loaded.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
@@ -116,26 +140,21 @@ changes as (
         select from seen
         where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
           and seen.sor_runid = loaded.load_order))
-select (select fingerprint from built),
-    exists (
-        select from seen where sor_runid > 0 and not exists (
-            select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed')))
-    or exists (
-        select from {s}.stages done
-        -- An attempt that was killed when it had committed did not end: its retry is not done again, it has nothing to do.
-        join {s}.attempts ended on ended.runid = done.runid and ended.stage = done.stage
-            and ended.attempt = done.attempt and ended.state = 'done'
-        where done.runid = %(runid)s and done.stage = %(stage)s and done.state = 'done'),
+select (select fingerprint from built), exists (select from lost), exists (select from own),
+    (select coalesce(array_agg(runid order by id desc), '{{}}') from undone),
     c.schemaname, c.tablename, c.load_order
 from (values (1)) as one_row left join changes c on true
 order by c.load_order""",
     )
-    known, anew = result.rows[0][:2]
-    changes = [row[2:] for row in result.rows if row[2] is not None]
+    known, gone, again, undo = result.rows[0][:4]
+    changes = [row[4:] for row in result.rows if row[4] is not None]
+    assert isinstance(undo, list)
     return Freshness(
         new=known != model_fingerprint(model, stage.pipeline),
         changed=bool(changes),
-        anew=bool(anew),
+        gone=bool(gone),
+        again=bool(again),
+        undo=tuple(Decimal(str(number)) for number in undo),
         pending=tuple((TableName(str(schema), str(table)), load) for schema, table, load in changes),
     )
 
@@ -143,7 +162,7 @@ order by c.load_order""",
 def remember_build(model: DatamartModel, stage: Stage, run: Run, fresh: Freshness) -> Program:
     """Remember which loads the model has seen, and what it looked like."""
     s = quote(stage.pipeline.sys_schema)
-    if fresh.anew:
+    if fresh.gone:
         yield Statement(
             label="forget loads that are gone",
             parameters={"mapping": str(model.table)},

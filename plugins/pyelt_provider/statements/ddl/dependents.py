@@ -132,17 +132,26 @@ select c.relkind::text, n.nspname, c.relname, case when c.relkind in ('v', 'm') 
     (select string_agg(distinct d.classid::regclass::text, ', ')
      from pg_depend d
      where d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.deptype = 'n'
-       and d.classid not in ('pg_rewrite'::regclass, 'pg_constraint'::regclass))
+       and d.classid not in ('pg_rewrite'::regclass, 'pg_constraint'::regclass)),
+    pg_has_role(c.relowner, 'usage') and has_schema_privilege(n.oid, 'create'), current_user::text
 from placed p join pg_class c on c.oid = p.oid join pg_namespace n on n.oid = c.relnamespace
 order by p.depth, n.nspname, c.relname""",
     )
     relations = []
     for row in result.rows:
-        kind, schema, name, definition, owner, comment, options, grants, indexes, others = cast(tuple[Any, ...], row)
+        kind, schema, name, definition, owner, comment, options, grants, indexes, others, ours, user = cast(
+            tuple[Any, ...], row
+        )
         if others:
             raise DdlRefused(
                 f"{table} has to be rebuilt, but something in {others} depends on {schema}.{name}, which cannot be put back "
                 f"by itself; a DBA may drop that, start the stage again and make it anew"
+            )
+        if not ours:
+            raise DdlRefused(
+                f"{table} has to be rebuilt, and with it {schema}.{name}, which {user} may not make anew for its owner "
+                f"{owner}; a DBA may drop that, start the stage again and make it anew, or before it run: "
+                f"grant {quote(owner)} to {quote(user)}; grant create on schema {quote(schema)} to {quote(user)};"
             )
         relations.append(
             Relation(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyelt_provider.identifiers import TableName, quote, text_literal
-from pyelt_provider.model.domain import Hub
+from pyelt_provider.model.domain import Hub, SatelliteKind
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.mappings.given_keys import claim_keys, note_given
 from pyelt_provider.statements.mappings.mapped_rows import MappedEntity
 from pyelt_provider.statements.mappings.row_collection import is_keys_only, winners
 from pyelt_provider.statements.step import Count, Program, Statement
@@ -26,11 +27,30 @@ def insert_hub_keys(
     yield insert_new_keys(stage, run, table, entities, first=first)
     if first:
         return
+    mapping = ", ".join(entity.name for entity in entities)
+    keys = " union all ".join(f"select _key from {entity.rows}" for entity in entities)
+    yield claim_keys(stage, run, table, mapping, keys)
+    traceless = [entity for entity in entities if not _leaves_a_row(entity)]
+    if traceless:
+        given = " union all ".join(f"select _key from {entity.rows}" for entity in traceless)
+        ids = f"select h._id from {table.sql} as h where h.bk in ({given})"
+        yield note_given(stage, run, table, ", ".join(entity.name for entity in traceless), ids)
     pairs = tuple(dict.fromkeys(pair for entity in entities for pair in _parents(stage.pipeline, entity.hub)))
     if pairs:
         found = yield note_types(stage, run, table, entities, pairs)
         if found.row_count:
             yield make_types_specific(stage, run, table, entities, pairs)
+
+
+def _leaves_a_row(entity: MappedEntity) -> bool:
+    """True when each key that the mapping gives is to be seen elsewhere: in a satellite, or in a column of staging.
+
+    A hybrid satellite has no row of a key without values.
+    """
+    if is_keys_only(entity):
+        return False
+    hybrid = {satellite.name for satellite in entity.hub.satellites if satellite.kind is SatelliteKind.HYBRID}
+    return not entity.fields or any(item.field.satellite not in hybrid for item in entity.fields)
 
 
 def _parents(pipeline: Pipeline, hub: Hub) -> tuple[tuple[str, str], ...]:

@@ -30,6 +30,7 @@ from pyelt_provider.statements.mappings.mapped_rows import (
     satellites_of,
 )
 from pyelt_provider.statements.mappings.order import each_mapping
+from pyelt_provider.statements.mappings.past_filters import past_of, prepare_past_filters
 from pyelt_provider.statements.mappings.row_collection import (
     collect_entity,
     collect_touched,
@@ -141,7 +142,10 @@ def _look(stage: Stage, run: Run, entity: MappedEntity, progress: Progress) -> P
         delta = yield from mapping_delta(stage, run, entity.name, source, entity.fingerprint, entity.key_fingerprint)
     except MappingRefused as refused:
         raise MappingRefused(f"{place}: {refused}" if place.file else str(refused)) from None
-    progress.works[entity.number] = Work(entity=entity, delta=delta)
+    work = Work(entity=entity, delta=delta)
+    if past_of(work):
+        yield prepare_past_filters(run, work)
+    progress.works[entity.number] = work
 
 
 def _see_what_is_empty(groups: tuple[Group, ...], progress: Progress) -> Program:
@@ -164,7 +168,7 @@ def _see_what_is_empty(groups: tuple[Group, ...], progress: Progress) -> Program
 
 
 def _collect(stage: Stage, run: Run, group: Group, progress: Progress, *, from_staging: bool) -> Program:
-    if from_staging and not (yield from collect_touched(stage, group)):
+    if from_staging and not (yield from collect_touched(stage, run, group)):
         progress.unchanged.add(group.number)
         return
     if group.number in progress.unchanged:

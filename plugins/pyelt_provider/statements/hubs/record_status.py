@@ -9,8 +9,9 @@ from pyelt_provider.model.domain import Satellite, SatelliteKind
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work, satellites_of
+from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
-from pyelt_provider.statements.mappings.row_isolation import copied_source, dollar_quoted, fenced_relation
+from pyelt_provider.statements.mappings.row_isolation import dollar_quoted, fenced_relation
 from pyelt_provider.statements.sql.expressions import cannot_fail
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -53,7 +54,7 @@ def find_status_changes(
     not_given = "".join(
         f"\n    and not exists (select from {work.entity.rows} as g where g._key = k._key)" for work in works
     )
-    kept = "".join(f"{_kept_by_rejected(stage, work)},\n" for work in staged)
+    kept = "".join(f"{_kept_by_rejected(stage, run, work)},\n" for work in staged)
     not_kept = "".join(
         f"\n    and not exists (select from kept_{work.entity.number} as g where g._key = k._key)" for work in staged
     )
@@ -71,7 +72,7 @@ create temporary table {_changes(satellite)} on commit drop as
 with recursive {kept}looked_at as (
     {_looked_at(stage, group, works, isolated)})
 select o._id, a._id is not null as _changed, a._revision, %(gone)s::text as status
-from looked_at as k
+from (select distinct _key from looked_at) as k
 join {hub} as o on o.bk = k._key
 left join {satellite.table.sql} as a on a._id = o._id and a._source_system = %(pipe)s and a._active
 where a.record_status is distinct from %(gone)s{not_given}{not_kept}
@@ -105,18 +106,18 @@ def _looked_at(stage: Stage, group: Group, works: Sequence[Work], isolated: froz
         if work.delta.others_went:
             queries.append(_every_key(stage, work.entity))
         elif not work.entity.mapping.source.is_incremental:
-            queries.append(_loaded_keys(work.entity))
+            queries.append(_loaded_keys(stage, work.entity))
     return "\n    union\n    ".join(queries)
 
 
-def _loaded_keys(entity: MappedEntity) -> str:
+def _loaded_keys(stage: Stage, entity: MappedEntity) -> str:
     """The keys that the vault has from the mapping: a view, query or join does not say what it gave before."""
     hub = entity.hub.table.sql
     satellites = [item for item in satellites_of(entity) if item.kind is not SatelliteKind.RECORD_STATUS]
     if not satellites:
         return f"""select h.bk as _key
     from {hub} as h
-    where coalesce(h._source_system, %(pipe)s) = %(pipe)s and h.type = {text_literal(entity.hub.type)}"""
+    where {_brought_or_given(stage, entity)} and h.type = {text_literal(entity.hub.type)}"""
     return "\n    union\n    ".join(
         f"""select h.bk as _key
     from {satellite.table.sql} as v
@@ -126,6 +127,15 @@ def _loaded_keys(entity: MappedEntity) -> str:
     )
 
 
+def _brought_or_given(stage: Stage, entity: MappedEntity) -> str:
+    """The condition that the pipe brought a key of the hub, or gives it as well."""
+    table = entity.hub.table
+    return f"""(coalesce(h._source_system, %(pipe)s) = %(pipe)s or h._id in (
+        select row_id from {quote(stage.pipeline.sys_schema)}.given_keys
+        where pipe = %(pipe)s and not only_for_links
+            and (schemaname, tablename) = ({text_literal(table.schema)}, {text_literal(table.name)})))"""
+
+
 def _every_key(stage: Stage, entity: MappedEntity) -> str:
     """Every key of the hub that the pipe brought or filled: nobody knows which of them a removed mapping gave."""
     hub = entity.hub.table.sql
@@ -133,7 +143,7 @@ def _every_key(stage: Stage, entity: MappedEntity) -> str:
     tables = sorted({s.table for other in hubs for s in other.satellites if s.kind is not SatelliteKind.RECORD_STATUS})
     return "\n    union\n    ".join(
         (
-            f"select h.bk as _key from {hub} as h where coalesce(h._source_system, %(pipe)s) = %(pipe)s",
+            f"select h.bk as _key from {hub} as h where {_brought_or_given(stage, entity)}",
             *(
                 f"""select h.bk from {table.sql} as v
     join {hub} as h on h._id = v._id
@@ -177,15 +187,18 @@ def _not_rejected(entity: MappedEntity) -> str:
         return ""
     return f"""
     and not exists (
-        select from {copied_source(entity)} as s
+        select from {entity.copied} as s
         where s._pyelt_row in (select _row from {entity.rejected}) and {entity.key} = k._key)"""
 
 
-def _kept_by_rejected(stage: Stage, work: Work) -> str:
+def _kept_by_rejected(stage: Stage, run: Run, work: Work) -> str:
     """Two parts of a `with`: what rejected active rows, or the rows that they replaced, gave while they stood."""
     entity, number = work.entity, work.entity.number
     assert entity.staging is not None
     table, sys = entity.staging.table.sql, quote(stage.pipeline.sys_schema)
+    key, of_its_time = _unless_filtered(entity), ""
+    if work.delta.past_filters:
+        key, of_its_time = surely(entity), f" and {passed(stage, run, entity, _suffix(work))}"
     return f"""later_{number} as (
     select r._id, r._runid,
         r._runid <> all(%(runids_{number})s::numeric[]) and {stood(stage, "r", _suffix(work), but_now=True)} as stood,
@@ -199,9 +212,9 @@ def _kept_by_rejected(stage: Stage, work: Work) -> str:
     union
     {replaced_rows(stage, entity.staging, _suffix(work), f"later_{number}")}),
 kept_{number} as (
-    select {_unless_filtered(entity)} as _key
+    select {key} as _key
     from {entity.relation}
-    where s._id in (select _id from later_{number} where stood))"""
+    where s._id in (select _id from later_{number} where stood){of_its_time})"""
 
 
 def _unless_filtered(entity: MappedEntity) -> str:

@@ -18,6 +18,7 @@ from pyelt_provider.statements.links.standing import keep_standing
 from pyelt_provider.statements.links.waiting import end_waiting, see_arrived
 from pyelt_provider.statements.mappings.deltas import Delta, mapping_delta, mapping_fingerprint
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, MappedField, Work, key_fingerprint
+from pyelt_provider.statements.mappings.past_filters import past_of, prepare_past_filters
 from pyelt_provider.statements.mappings.row_isolation import (
     DATA_ERRORS,
     isolate_keys,
@@ -33,6 +34,9 @@ def look(stage: Stage, run: Run, link: Link, mapping: LinkMapping) -> Routine[Li
     """Return what a mapping has to do in this run; asks also whether keys that it waits for are there now."""
     source, entity = mapping.source, as_entity(stage, link, mapping)
     delta = yield from mapping_delta(stage, run, mapping.name, source, entity.fingerprint, entity.key_fingerprint)
+    work = Work(entity=entity, delta=delta)
+    if past_of(work):
+        yield prepare_past_filters(run, work)
     arrived = False
     if not delta.full and mapping.missing_reference is MissingReference.WAIT:
         if source.is_incremental:
@@ -107,23 +111,23 @@ def collect(stage: Stage, run: Run, group: LinkGroup) -> Routine[tuple[Collected
         yield create_keys(group)
         for work in group.works:
             if work.has_news:
-                yield from _collect_keys(stage, group, work)
+                yield from _collect_keys(stage, run, group, work)
     collected = []
     for work in group.works:
         collected.append((yield from _collect_rows(stage, run, group, work)))
     return tuple(collected)
 
 
-def _collect_keys(stage: Stage, group: LinkGroup, work: LinkWork) -> Program:
+def _collect_keys(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> Program:
     guarded = yield Isolated(
         label=f"collect the keys of {work.name}",
-        program=_one(collect_keys(stage, group, work, excluded=False)),
+        program=_one(collect_keys(stage, run, group, work, excluded=False)),
         only=DATA_ERRORS,
         mapping=work.name,
     )
     if guarded.error is not None:
         yield from isolate_keys(_judged(work))
-        yield collect_keys(stage, group, work, excluded=True)
+        yield collect_keys(stage, run, group, work, excluded=True)
 
 
 def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> Routine[Collected]:
@@ -143,7 +147,7 @@ def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> R
         numbers.append((yield _statement(stage, group, work, excluded=True)).row_count)
     unreadable = False
     if group.link.status and work.source.is_incremental:
-        unreadable = yield from keep_standing(stage, work, excluded=excluded)
+        unreadable = yield from keep_standing(stage, run, work, excluded=excluded)
     unkeyed, missing = (int(str(number)) for number in (yield count_rows(work)).rows[0])
     if unkeyed:
         yield Number(
@@ -159,7 +163,8 @@ def _collect_rows(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> R
             excluded = True
         yield reject_missing(stage, work)
     if excluded:
-        yield from keep_rejections(stage, run, _judged(work))
+        touched = work.has_news and not work.full and work.staging is not None
+        yield from keep_rejections(stage, run, _judged(work), touched=touched)
     return Collected(work=work, rows=numbers[0] if numbers else 0, missing=missing, unreadable=unreadable)
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pyelt_provider.identifiers import opaque, quote, quote_all, text_literal
 from pyelt_provider.model.domain import Link
 from pyelt_provider.model.staging import StagingTable
+from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.links.rows import LinkWork, conditions, hub_joins, relation, resolved_columns, usable
+from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.sql.casts import key_expression
 from pyelt_provider.statements.sql.expressions import identifies
@@ -88,7 +90,7 @@ def _row_parameters(stage: Stage, work: LinkWork, staging: StagingTable) -> dict
     return history_parameters(stage, work.name, staging, work.delta.runids)
 
 
-def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
+def collect_keys(stage: Stage, run: Run, group: LinkGroup, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect the keys of the mapping's changed rows, the closed ones included.
 
     Where a changed row gave the vault nothing so far, the row that stood before it says what the vault has. With
@@ -97,7 +99,12 @@ def collect_keys(stage: Stage, group: LinkGroup, work: LinkWork, *, excluded: bo
     staging = work.staging
     assert staging is not None
     looks = ", ".join(f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(work), 1))
-    gave = "(s._active or s._id in (select _id from later where stood))"  # a closed row that never stood gave nothing
+    gave = "s._id in (select _id from later where stood)"  # a closed row that never stood gave nothing
+    where = conditions(work.source, "s._id in (select _id from later)", f"(s._active or {gave})")
+    if work.delta.past_filters:
+        now = f"({opaque(work.source.filter or 'true')})"
+        past = f"not s._active and {gave} and {passed(stage, run, work.entity)}"
+        where = f"where s._id in (select _id from later)\n      and (s._active and {now}\n        or {past})"
     source = work.entity.relation
     if excluded:
         join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
@@ -124,7 +131,7 @@ with recursive later as (
 )
 select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
 from {source}
-{conditions(work.source, "s._id in (select _id from later)", gave)}
+{where}
 """,
     )
 

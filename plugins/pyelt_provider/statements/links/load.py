@@ -22,6 +22,7 @@ from pyelt_provider.statements.links.status import load_status
 from pyelt_provider.statements.links.waiting import resolve_absent, start_waiting
 from pyelt_provider.statements.mappings.deltas import forget_removed, record_position
 from pyelt_provider.statements.mappings.fk_columns import GivenIds, fill_fk_columns
+from pyelt_provider.statements.mappings.given_keys import note_given
 from pyelt_provider.statements.satellites.load import load_satellite
 from pyelt_provider.statements.satellites.owner import link_owner
 from pyelt_provider.statements.sql.expressions import identifies
@@ -184,16 +185,22 @@ def _create_hub_keys(stage: Stage, run: Run, table: TableName, hub_type: str, qu
             "pipe": stage.pipe_name,
             "load_time": run.load_time,
             "type": hub_type,
+            "schema": table.schema,
+            "table": table.name,
         },
         sql=f"""
-insert into {table.sql} (_runid, _source_system, _insert_date, type, bk)
-select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
-from (
-    {missing}
-) missing
-where missing.bk is not null
-order by missing.bk
-on conflict do nothing
+with made as (
+    insert into {table.sql} (_runid, _source_system, _insert_date, type, bk)
+    select %(runid)s, %(pipe)s, %(load_time)s, %(type)s, missing.bk
+    from (
+        {missing}
+    ) missing
+    where missing.bk is not null
+    order by missing.bk
+    on conflict do nothing
+    returning _id)
+insert into {quote(stage.pipeline.sys_schema)}.given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, made._id, %(pipe)s, %(runid)s, true from made
 """,
     )
 
@@ -240,6 +247,8 @@ def _load_link(
         yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert))
     else:
         yield insert
+    if link.table not in alone:
+        yield from _note_given_links(stage, run, link, works)
     for work in works:
         yield from fill_fk_columns(stage, run, work.name, work.staging, work.link.name, _given_links(work))
         yield from _missing_references(stage, run, work, counted[work.number])
@@ -311,6 +320,21 @@ from (
 on conflict do nothing
 """,
     )
+
+
+def _note_given_links(stage: Stage, run: Run, link: Link, works: list[LinkWork]) -> Program:
+    """Links that other pipes brought, from mappings that fill no satellite of them (of a hybrid one, a row may lack)."""
+    hybrid = {satellite.name for satellite in link.satellites if satellite.kind is SatelliteKind.HYBRID}
+    traceless = [work for work in works if all(item.satellite in hybrid for item in work.mapping.fields)]
+    if not traceless:
+        return
+    joined = " and ".join(f"l.{quote(reference.column)} = r.{quote(reference.column)}" for reference in link.references)
+    ids = "\n    union all\n    ".join(
+        f"select l._id from {work.rows} as r join {link.table.sql} as l on {joined}"
+        f"{f' and l.type = {link_type(work)}' if link.types else ''} where r.usable"
+        for work in traceless
+    )
+    yield note_given(stage, run, link.table, ", ".join(work.name for work in traceless), ids)
 
 
 def _gives_each_link_once(works: list[LinkWork]) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import opaque, quote, quote_all
 from pyelt_provider.model.domain import Link
+from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.links.history import link_type
 from pyelt_provider.statements.links.rows import LinkWork, conditions, hub_joins, resolved_columns
+from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS, dollar_quoted
 from pyelt_provider.statements.sql.casts import key_expression
 from pyelt_provider.statements.step import Isolated, Program, Routine, Statement
 
 
-def keep_standing(stage: Stage, work: LinkWork, *, excluded: bool) -> Routine[bool]:
+def keep_standing(stage: Stage, run: Run, work: LinkWork, *, excluded: bool) -> Routine[bool]:
     """Add what rejected active rows, or the rows that they replaced, gave the vault: that stays as it was.
 
     Such a row is not usable: it gives no new link, and its own does not end. With `excluded` also for the rows that
@@ -22,14 +24,14 @@ def keep_standing(stage: Stage, work: LinkWork, *, excluded: bool) -> Routine[bo
     """
     plain = yield Isolated(
         label=f"keep what rejected rows of {work.name} gave",
-        program=_one(collect_standing(stage, work, excluded=excluded)),
+        program=_one(collect_standing(stage, run, work, excluded=excluded)),
         only=DATA_ERRORS,
         mapping=work.name,
     )
     if plain.error is None:
         return False
-    yield prepare_keys(work)
-    yield read_keys(stage, work, excluded=excluded)
+    yield prepare_keys(work, filtered=not work.delta.past_filters)
+    yield read_keys(stage, run, work, excluded=excluded)
     yield keep_known(stage, work)
     return (yield keep_possible(stage, work)).row_count > 0
 
@@ -60,7 +62,11 @@ def _parameters(stage: Stage, work: LinkWork) -> dict[str, object]:
     return history_parameters(stage, work.name, work.staging, work.delta.runids)
 
 
-def collect_standing(stage: Stage, work: LinkWork, *, excluded: bool) -> Statement:
+def collect_standing(stage: Stage, run: Run, work: LinkWork, *, excluded: bool) -> Statement:
+    stood_before = "s._id in (select _id from later where stood)"
+    where = conditions(work.source, stood_before)
+    if work.delta.past_filters:
+        where = f"where {stood_before} and {passed(stage, run, work.entity)}"
     return Statement(
         label="keep what rejected rows gave before",
         mapping=work.name,
@@ -74,7 +80,7 @@ select {work.row_id} as row_id, false, c.run_number,
 from (
     select s._id as row_id, s._runid as run_number, {work.key_columns}
     from {work.entity.relation}
-    {conditions(work.source, "s._id in (select _id from later where stood)")}
+    {where}
 ) c
 {hub_joins(stage, work.link)}
 """,
@@ -100,10 +106,10 @@ def _standing(work: LinkWork) -> str:
     return quote(f"pyelt_link_standing_{work.number}")
 
 
-def prepare_keys(work: LinkWork) -> Statement:
+def prepare_keys(work: LinkWork, *, filtered: bool = True) -> Statement:
     """Make the function that gives the keys of a staging row, each with whether it could be evaluated.
 
-    No row comes back for a row that the mapping's filter leaves away.
+    When `filtered`, no row comes back for a row that the mapping's filter leaves away.
     """
     evaluated = "\n".join(
         f"""    begin
@@ -115,9 +121,9 @@ def prepare_keys(work: LinkWork) -> Statement:
     end;"""
         for number, bk in enumerate(work.references, 1)
     )
-    filtered = ""
-    if work.source.filter:
-        filtered = f"""    begin
+    filtering = ""
+    if work.source.filter and filtered:
+        filtering = f"""    begin
         perform from {work.entity.relation} where s._id = pyelt_candidate and ({opaque(work.source.filter)});
         if not found then
             return;
@@ -129,7 +135,7 @@ def prepare_keys(work: LinkWork) -> Statement:
     body = f"""
 #variable_conflict use_column
 begin
-{filtered}{evaluated}
+{filtering}{evaluated}
     return next;
 end
 """
@@ -144,10 +150,11 @@ returns setof record language plpgsql as {dollar_quoted(body)}
     )
 
 
-def read_keys(stage: Stage, work: LinkWork, *, excluded: bool) -> Statement:
+def read_keys(stage: Stage, run: Run, work: LinkWork, *, excluded: bool) -> Statement:
     """Collect the rows that stood, with the keys that can be evaluated."""
     staging = work.staging
     assert staging is not None
+    of_its_time = f" and {passed(stage, run, work.entity)}" if work.delta.past_filters else ""
     return Statement(
         label="read the keys of rejected rows one by one",
         mapping=work.name,
@@ -157,7 +164,7 @@ create temporary table {_standing(work)} on commit drop as
 with recursive {_later(stage, work, excluded=excluded)}
 select s._id as row_id, s._runid as run_number, k.*
 from {staging.table.sql} s, lateral {keys_function(work)}(s._id) k
-where s._id in (select _id from later where stood)
+where s._id in (select _id from later where stood){of_its_time}
 """,
     )
 

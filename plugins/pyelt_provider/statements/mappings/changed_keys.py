@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 from pyelt_provider.identifiers import opaque, quote, quote_all
+from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work
+from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS, isolate_keys
 from pyelt_provider.statements.step import Isolated, Program, Statement
 
 
-def collect_changed_keys(stage: Stage, group: Group) -> Program:
+def collect_changed_keys(stage: Stage, run: Run, group: Group) -> Program:
     """Collect the keys that the changed rows of a group have or had, into its temporary table `keys`."""
     isolated = False
-    guarded = yield Isolated(label="collect changed keys", program=_one(collect_keys(group)), only=DATA_ERRORS)
+    guarded = yield Isolated(
+        label="collect changed keys", program=_one(collect_keys(stage, run, group)), only=DATA_ERRORS
+    )
     if guarded.error is not None:
         for work in group.works:
             if work.is_touched:
                 yield from isolate_keys(work)
         isolated = True
-        yield collect_keys(group, isolated=True)
+        yield collect_keys(stage, run, group, isolated=True)
     if group.keeps_status and (yield see_refused_rows(stage, group)).value is True:
         yield Statement(label="collect changed keys anew", sql=f"drop table {group.keys}")
-        yield collect_keys_that_stood(stage, group, isolated=isolated)
+        yield collect_keys_that_stood(stage, run, group, isolated=isolated)
 
 
 def _one(statement: Statement) -> Program:
     yield statement
 
 
-def collect_keys(group: Group, *, isolated: bool = False) -> Statement:
+def collect_keys(stage: Stage, run: Run, group: Group, *, isolated: bool = False) -> Statement:
     """Collect the business keys that the changed rows have or had (`_closed`: a row that gave it is closed now)."""
-    queries = "\n    union all\n".join(_keys_of(work, isolated=isolated) for work in group.works if work.is_touched)
+    works = [work for work in group.works if work.is_touched]
+    queries = "\n    union all\n".join(
+        _keys_of(stage, run, work, number, isolated=isolated) for number, work in enumerate(works)
+    )
     return Statement(
         label="collect changed keys",
         mapping=group.works[0].entity.name,
+        parameters=_histories(stage, works) if any(work.delta.past_filters for work in works) else {},
         sql=f"""
 create temporary table {group.keys} on commit drop as
 select changed._key, bool_or(changed._refused) as _refused, bool_or(changed._closed) as _closed
@@ -45,20 +53,23 @@ group by changed._key
     )
 
 
-def _keys_of(work: Work, *, isolated: bool) -> str:
+def _keys_of(stage: Stage, run: Run, work: Work, number: int, *, isolated: bool) -> str:
     entity = work.entity
-    return f"""    select {entity.key} as _key, not s._valid as _refused, {_gave_it(entity, isolated=isolated)} as _closed
+    closed = _gave_it(stage, run, work, number, isolated=isolated)
+    return f"""    select {entity.key} as _key, not s._valid as _refused, {closed} as _closed
     from {_evaluable(entity, isolated=isolated)}
     where s._id in (select _touched from {entity.touched})
         and (s._active or s._finish_runid is distinct from s._runid)"""
 
 
-def _gave_it(entity: MappedEntity, *, isolated: bool) -> str:
+def _gave_it(stage: Stage, run: Run, work: Work, number: int, *, isolated: bool) -> str:
     """Return the condition that a closed row gave its key; not one that the mapping's filter left away.
 
     Where single rows cannot be evaluated the filter is not asked: it might fail for them.
     """
-    condition = entity.mapping.source.filter
+    condition = work.entity.mapping.source.filter
+    if work.delta.past_filters:
+        return f"not s._active and {passed(stage, run, work.entity, f'_{number}')}"
     if not condition or isolated:
         return "not s._active"
     return f"not s._active and ({opaque(condition)}) is true"
@@ -115,7 +126,7 @@ def _histories(stage: Stage, works: list[Work]) -> dict[str, object]:
     return parameters
 
 
-def collect_keys_that_stood(stage: Stage, group: Group, *, isolated: bool) -> Statement:
+def collect_keys_that_stood(stage: Stage, run: Run, group: Group, *, isolated: bool) -> Statement:
     """Collect the keys that the changed rows have, and those (`_closed`) that closed rows gave while they stood.
 
     Where a changed row never stood, the row that it replaced says what the vault has.
@@ -123,7 +134,7 @@ def collect_keys_that_stood(stage: Stage, group: Group, *, isolated: bool) -> St
     works = [work for work in group.works if work.is_touched]
     chains = ",\n".join(_chain(stage, work, number) for number, work in enumerate(works))
     queries = "\n    union all\n".join(
-        f"""    select {work.entity.key} as _key, {_gave_it(work.entity, isolated=isolated)} as _closed
+        f"""    select {work.entity.key} as _key, {_gave_it(stage, run, work, number, isolated=isolated)} as _closed
     from {_evaluable(work.entity, isolated=isolated)}
     where s._id in (
         select _id from later_{number} where stood

@@ -50,12 +50,21 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class PastFilter:
+    """A filter that a mapping had: rows that stood no more when the run `until` loaded were judged by it; '' is none."""
+
+    until: Decimal
+    filter: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """What a mapping has not looked at: everything (`full`), or the staging rows that the runs `runids` touched.
 
     `pending` are the loads to be remembered once the mapping has looked. `has_rejected` says that rows of the mapping
     wait to be judged again. `new_state` says that the mapping is new or was changed since it was loaded. `others_went`
-    says that mappings of the stage were removed from the config since: what only they gave has to go.
+    says that mappings of the stage were removed from the config since: what only they gave has to go. `past_filters` are
+    the filters that the mapping had before its present one, `filter`, the oldest first.
     """
 
     full: bool
@@ -64,6 +73,8 @@ class Delta:
     has_rejected: bool = False
     new_state: bool = False
     others_went: bool = False
+    filter: str = ""
+    past_filters: tuple[PastFilter, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -103,9 +114,9 @@ def mapping_delta(
     saying what that `reads`, or when one of those tables was written since. Else the loads of its staging table that
     have no position yet. Raises MappingRefused when the business key expression changed and the run does not allow it.
     """
-    usual = (fingerprint, key_fingerprint, [run.number], False, False)
+    usual: tuple[object, ...] = (fingerprint, key_fingerprint, [run.number], False, False, [], [])
     result = yield read_position(stage, mapping, source, usual)
-    known, known_key, runids, has_rejected, others_went = result.rows[0]
+    known, known_key, runids, has_rejected, others_went, changes_of_filter, filters = result.rows[0]
     loads = tuple(cast(list[Decimal], runids))
     if known_key is not None and known_key != key_fingerprint and not run.allow_key_change:
         raise MappingRefused(
@@ -128,6 +139,19 @@ def mapping_delta(
         has_rejected=bool(has_rejected),
         new_state=known != fingerprint or known_key != key_fingerprint,
         others_went=bool(others_went),
+        filter=source.filter or "",
+        past_filters=_past_filters(
+            [*cast(list[Decimal], changes_of_filter), run.number], [*cast(list[str], filters), source.filter or ""]
+        ),
+    )
+
+
+def _past_filters(runids: list[Decimal], filters: list[str]) -> tuple[PastFilter, ...]:
+    """Return the filters but the last, each until the run in which the next one took its place."""
+    return tuple(
+        PastFilter(until=runid, filter=before)
+        for runid, before, after in zip(runids[1:], filters, filters[1:], strict=False)
+        if before != after
     )
 
 
@@ -138,7 +162,7 @@ def record_position(
     if delta.pending:
         yield add_positions(stage, run, mapping, delta)
     if delta.new_state:
-        yield add_mapping_state(stage, run, mapping, fingerprint, key_fingerprint)
+        yield add_mapping_state(stage, run, mapping, delta, fingerprint, key_fingerprint)
 
 
 def touched_rows(
@@ -196,7 +220,8 @@ def _staging(stage: Stage, source: MappingSource) -> StagingTable:
 def read_position(stage: Stage, mapping: str, source: MappingSource, usual: tuple[object, ...]) -> Statement:
     """One row, which is like `usual` in most nights: what the mapping looked like when it was loaded last (two
     fingerprints, null when it never was), the run ids of the loads of its staging table that it has not looked at,
-    whether it has rejected rows, and whether mappings of the stage are not in the config any more.
+    whether it has rejected rows, whether mappings of the stage are not in the config any more, and the filters that it had
+    with the runs that were the first to load by them.
     """
     sys = quote(stage.pipeline.sys_schema)
     table = _staging(stage, source).table if source.staging else TableName("", "")
@@ -227,7 +252,13 @@ select state.fingerprint, state.key_fingerprint,
         select from {sys}.rejected_rows
         where pipe = %(pipe)s and mapping = %(mapping)s and freed_runid is null),
     exists (
-        {_removed_mappings(stage)})
+        {_removed_mappings(stage)}),
+    array(
+        select runid from {sys}.mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id),
+    array(
+        select filter from {sys}.mapping_states
+        where pipe = %(pipe)s and mapping = %(mapping)s and filter is not null order by id)
 from (values (1)) as one_row
 left join lateral (
     select fingerprint, key_fingerprint from {sys}.mapping_states
@@ -338,7 +369,9 @@ on conflict do nothing
     )
 
 
-def add_mapping_state(stage: Stage, run: Run, mapping: str, fingerprint: str, key_fingerprint: str) -> Statement:
+def add_mapping_state(
+    stage: Stage, run: Run, mapping: str, delta: Delta, fingerprint: str, key_fingerprint: str
+) -> Statement:
     sys = quote(stage.pipeline.sys_schema)
     return Statement(
         label="remember what the mapping looks like",
@@ -350,9 +383,10 @@ def add_mapping_state(stage: Stage, run: Run, mapping: str, fingerprint: str, ke
             "stage": stage.id,
             "fingerprint": fingerprint,
             "key_fingerprint": key_fingerprint,
+            "filter": delta.filter,
         },
         sql=f"""
-insert into {sys}.mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
-values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s)
+insert into {sys}.mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint, filter)
+values (%(pipe)s, %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, %(key_fingerprint)s, %(filter)s)
 """,
     )

@@ -78,6 +78,11 @@ class MappedEntity:
         return f"pyelt_rejected_{self.number}"
 
     @property
+    def copied(self) -> str:
+        """The temporary copy of a view or query that rejected rows are found in (`_pyelt_row` and the source's columns)."""
+        return f"pyelt_source_{self.number}"
+
+    @property
     def key(self) -> str:
         """The business key of a source row as SQL text."""
         return key_expression(self.mapping.bk)

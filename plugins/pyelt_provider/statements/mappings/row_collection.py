@@ -22,14 +22,14 @@ from pyelt_provider.statements.mappings.sources import conditions_of
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
 
 
-def collect_touched(stage: Stage, group: Group) -> Routine[bool]:
+def collect_touched(stage: Stage, run: Run, group: Group) -> Routine[bool]:
     """Collect which rows and keys of a group of mappings have changed; return False when none has."""
     if group.full:
         return True
     if not (yield from _touch(stage, group)):
         return False
     if group.needs_keys:
-        yield from collect_changed_keys(stage, group)
+        yield from collect_changed_keys(stage, run, group)
         if not group.by_row:
             yield Statement(label="gather statistics of changed keys", sql=f"analyze {group.keys}")
     return True
@@ -69,7 +69,7 @@ def collect_entity(
             yield from _counting(collect_rows(group, work, excluded=True, numbered=numbered), counted)
     if excluded:
         isolated.add(entity.number)
-        yield from keep_rejections(stage, run, work)
+        yield from keep_rejections(stage, run, work, touched=not group.full and work.is_touched)
     rows = counted[-1]
     if not entity.has_one_row_per_key:
         yield from _number(Count.UNKEYED, "rows without a key", entity, count_unkeyed(group, work, excluded=excluded))

@@ -13,6 +13,7 @@ from pyelt_provider.identifiers import TableName, opaque, quote, text_literal
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work
+from pyelt_provider.statements.mappings.rejection_limit import check_rejections
 from pyelt_provider.statements.mappings.sources import conditions_of
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -49,7 +50,7 @@ def fenced_relation(entity: MappedEntity, narrowed: tuple[str, ...] = ()) -> str
             f"not exists (select from {entity.rejected} as x where x._row = {_identity(entity)})",
         )
     )
-    table = entity.staging.table.sql if entity.staging else copied_source(entity)
+    table = entity.staging.table.sql if entity.staging else entity.copied
     join = f"\n    {opaque(source.join)}" if source.join else ""
     return f"""(
     select s.* from {table} as s
@@ -77,7 +78,7 @@ def isolate_rows(group: Group, work: Work, *, made_room: bool) -> Program:
     if not made_room:
         yield from make_room(entity)
     if entity.staging is None:
-        rows = f"select {_identity(entity)} from {copied_source(entity)} as s"
+        rows = f"select {_identity(entity)} from {entity.copied} as s"
     elif group.full:
         rows = f"select s._id from {entity.staging.table.sql} as s where s._active and s._valid"
     elif group.by_row:
@@ -109,8 +110,12 @@ from {function}(array(select _touched from {entity.touched})) as judged
     )
 
 
-def keep_rejections(stage: Stage, run: Run, work: Work) -> Program:
-    """Keep the rejected rows until a run can use them, free those that it could, and write both down."""
+def keep_rejections(stage: Stage, run: Run, work: Work, *, touched: bool) -> Program:
+    """Keep the rejected rows until a run can use them, free those that it could, and write both down.
+
+    Raises RejectionsRefused when there are more than the limit of their table; `touched`: see check_rejections.
+    """
+    yield from check_rejections(stage, run, work.entity, touched=touched)
     yield free_rows(stage, run, work.entity)
     yield reject_rows(stage, run, work.entity)
     yield record_exceptions(stage, run, work.entity)
@@ -120,18 +125,13 @@ def _identity(entity: MappedEntity) -> str:
     return "s._id" if entity.staging else "s._pyelt_row"
 
 
-def copied_source(entity: MappedEntity) -> str:
-    """The temporary copy of a view or query that rejected rows are found in (`_pyelt_row` and the source's columns)."""
-    return f"pyelt_source_{entity.number}"
-
-
 def make_room(entity: MappedEntity) -> Program:
     if entity.staging is None:
         yield Statement(
             label="copy the rows of the view or query",
             mapping=entity.name,
             sql=f"""
-create temporary table {copied_source(entity)} on commit drop as
+create temporary table {entity.copied} on commit drop as
 select {entity.row_identity} as _pyelt_row, s.*
 from {entity.relation}
 """,
@@ -152,7 +152,7 @@ def _judge(entity: MappedEntity, label: str, rows: str, parameters: Mapping[str,
         *((field.label, field.sql) for field in entity.fields),
         *([("the order of preference", f"row_number() over (order by {entity.order})")] if source else []),
     ]
-    relation = entity.relation if entity.staging else f"{copied_source(entity)} as s"
+    relation = entity.relation if entity.staging else f"{entity.copied} as s"
     yield Statement(
         label="prepare to judge rows one by one",
         mapping=entity.name,
@@ -282,7 +282,7 @@ def record_exceptions(stage: Stage, run: Run, entity: MappedEntity) -> Statement
     described = _described(entity)
     exceptions = TableName(entity.hub.schema, "_exceptions")
     keys = list(entity.staging.key) if entity.staging else []
-    table = entity.staging.table.sql if entity.staging else copied_source(entity)
+    table = entity.staging.table.sql if entity.staging else entity.copied
     return Statement(
         label="write down rejected rows",
         mapping=entity.name,

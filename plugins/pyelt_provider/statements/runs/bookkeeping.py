@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import quote
 
-SYS_VERSION = 3
+SYS_VERSION = 5
 
 
 def create_bookkeeping(sys_schema: str) -> str:
@@ -75,6 +75,8 @@ create table if not exists {s}.mapping_states (
     id bigint generated always as identity primary key,
     pipe text not null, mapping text not null, runid numeric not null, stage text not null,
     fingerprint text not null, key_fingerprint text not null);
+-- The mapping's filter ('' is none), null where an older version did not note it, and for what is no mapping.
+alter table {s}.mapping_states add column if not exists filter text;
 create index if not exists mapping_states_mapping on {s}.mapping_states (pipe, mapping, id);
 
 -- The position of changed_since sources: the greatest value seen, per load.
@@ -98,6 +100,15 @@ create table if not exists {s}.journal (
 create index if not exists journal_run on {s}.journal (runid, stage);
 create index if not exists journal_table on {s}.journal (schemaname, tablename, runid);
 create index if not exists journal_row on {s}.journal (schemaname, tablename, row_id);
+create index if not exists journal_builds on {s}.journal (schemaname, tablename, id) where before ? '@built';
+
+-- Who gives a key or link where no row of the vault says it: a pipe that fills no satellite of what another one brought;
+-- and which keys of hubs nobody gives, that were made or are left only for links.
+create table if not exists {s}.given_keys (
+    schemaname text not null, tablename text not null, row_id bigint not null, pipe text not null,
+    runid numeric not null, only_for_links boolean not null,
+    primary key (schemaname, tablename, row_id, pipe, only_for_links));
+create index if not exists given_keys_run on {s}.given_keys (runid, pipe);
 
 -- Staging rows that one mapping cannot use (a cast that fails); freed_runid says which run could use them again.
 create table if not exists {s}.rejected_rows (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyelt_provider.identifiers import TableName
+from pyelt_provider.planning.plan import pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, TargetKind
 from pyelt_provider.statements.step import Program, Statement
@@ -29,6 +30,9 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
         return
     yield _take_pipe(stage.pipe_name)
     shared = _shared(stage)
+    if exclusive:  # what later stages of the pipe made from it is taken back, too
+        later = LOADING[LOADING.index(stage.kind) :]
+        shared = [t for s in pipe_stages(stage.pipeline, stage.the_pipe) if s.kind in later for t in _shared(s)]
     if not shared:
         return
     targets = [target.table for target in stage.writes if target.kind in _FIRST_LOADED]
@@ -45,11 +49,13 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
     yield from _take(shared, exclusive=exclusive)
 
 
-def lock_pipes(stages: Sequence[Stage]) -> Program:
-    """Keep every load of these stages' pipes, and of the tables that they share with others, out until the end."""
+def lock_pipes(stages: Sequence[Stage], datamarts: Stage | None) -> Program:
+    """Keep every load of these stages' pipes, of the tables that they share with others, and of the datamarts, out."""
     for pipe in sorted({stage.pipe_name for stage in stages}):
         yield _take_pipe(pipe)
-    yield from _take([table for stage in stages for table in _shared(stage)], exclusive=True)
+    shared = [table for stage in stages for table in _shared(stage)]
+    built = [target.table for target in datamarts.writes] if datamarts is not None else []
+    yield from _take([*shared, *built], exclusive=True)
 
 
 def _take_pipe(pipe: str) -> Statement:

@@ -66,8 +66,13 @@ def _older_runs(stage: Stage, run: Run, s: str) -> Program:
                        and coalesce((select max(coalesce(ended, started)) from {s}.attempts as attempt
                                      where attempt.runid = runs.runid), runs.rundate)
                            > %(now)s - make_interval(hours => {SILENT_HOURS})) as is_open,
+                   -- One whose worker was killed still says that it runs: nobody is left to say otherwise.
                    exists (select from {s}.attempts as attempt
-                           where attempt.runid = runs.runid and attempt.stage like %(sor)s and attempt.state = 'failed')
+                           where attempt.runid = runs.runid
+                             and (attempt.stage like %(sor)s and attempt.state <> 'done'
+                                  or attempt.stage = any(%(before)s) and not exists (
+                                      select from {s}.stages as made
+                                      where made.runid = runs.runid and made.stage = attempt.stage and made.state = 'done')))
                        and not exists (select from {s}.stages
                                        where stages.runid = runs.runid and stages.pipe = %(pipe)s
                                          and stages.kind = 'etl_sor' and stages.state = 'done')
@@ -86,6 +91,7 @@ def _older_runs(stage: Stage, run: Run, s: str) -> Program:
             "pipeline": stage.pipeline.name,
             "dag": run.dag_id,
             "sor": f"{stage.pipe_name}.sor.%",
+            "before": [StageKind.PREPARE.value, StageKind.DDL_VALSET.value, StageKind.DDL_DV.value],
             "interval_end": run.interval_end,
             "now": run.load_time,
         },

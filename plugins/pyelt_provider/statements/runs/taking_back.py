@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from pyelt_provider.identifiers import TableName, quote
-from pyelt_provider.planning.plan import pipe_stages
+from pyelt_provider.planning.plan import link_lookups, pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, Target, TargetKind
+from pyelt_provider.statements.runs.heirs import take_back_keys
 from pyelt_provider.statements.runs.locking import LOADING
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -21,7 +22,7 @@ from pyelt_provider.statements.step import Count, Program, Statement
 def take_back(stage: Stage, run: Run) -> Program:
     """Take back the stage and what later stages of its pipe and run made from it; these are then "to do".
 
-    Hub and link rows that only this run brought in go too, unless something else uses them. Runs inside the
+    Hub and link rows that this run brought in go too; what another pipe gives or uses becomes that pipe's. Runs inside the
     transaction of the attempt that does the stage anew, or of `pyelt rewind`.
     """
     if stage.kind not in LOADING:
@@ -60,10 +61,15 @@ def _take_back_one(stage: Stage, run: Run) -> Program:
         match target.kind:
             case TargetKind.STAGING | TargetKind.SATELLITE | TargetKind.VALUESET:
                 yield from _history(target, known)
-            case TargetKind.LINK | TargetKind.HUB:
-                yield from _unused_keys(target, known)
-            case TargetKind.VIEW | TargetKind.DATAMART:
+            case TargetKind.LINK:
+                yield from take_back_keys(stage, target.table, run)
+            case TargetKind.HUB if stage.kind is StageKind.ETL_HUBS:
+                yield from take_back_keys(stage, target.table, run)
+            case TargetKind.HUB | TargetKind.VIEW | TargetKind.DATAMART:
                 pass
+    if stage.kind is StageKind.ETL_LINKS:
+        for hub in sorted(link_lookups(stage.pipeline, stage.the_pipe)):
+            yield from take_back_keys(stage, hub, run, only_for_links=True)
     yield from _journal(stage, known)
     schemas = {target.table.schema for target in stage.writes} | {stage.the_pipe.sor_schema}
     for schema in sorted(schemas):
@@ -186,42 +192,6 @@ def _release_fk_columns(stage: Stage, known: dict[str, object]) -> Program:
                 table=table,
             )
             yield _restore(stage, table, column, known)
-
-
-def _unused_keys(target: Target, known: dict[str, object]) -> Program:
-    """Keys that the run brought in and nothing uses: every table with a foreign key on it is asked, and fk columns in staging."""
-    users = yield Statement(
-        label="look for tables that use the keys",
-        sql="""
-            select n.nspname, c.relname, a.attname
-            from pg_constraint as k
-            join pg_class as c on c.oid = k.conrelid
-            join pg_namespace as n on n.oid = c.relnamespace
-            join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-            where k.contype = 'f' and k.confrelid = to_regclass(%(table)s)
-            union
-            select n.nspname, c.relname, a.attname
-            from pg_attribute as a
-            join pg_class as c on c.oid = a.attrelid and c.relkind = 'r'
-            join pg_namespace as n on n.oid = c.relnamespace
-            where c.relname like '%%\\_hstage' and a.attname like 'fk\\_%%' and a.attname like %(fk)s and not a.attisdropped
-            order by 1, 2, 3
-        """,
-        parameters={"table": target.table.sql.replace("%%", "%"), "fk": f"%{target.table.name}"},
-        fetch=True,
-    )
-    conditions = "".join(
-        f"\n  and not exists (select from {TableName(str(schema), str(table)).sql} as u where u.{quote(str(column))} = k._id)"
-        for schema, table, column in users.rows
-    )
-    yield Statement(
-        label="take back keys that nothing uses",
-        sql=f"""delete from {target.table.sql} as k
-                where k._runid = %(runid)s and k._source_system = %(pipe)s{conditions}""",
-        parameters=known,
-        table=target.table,
-        count=Count.TAKEN_BACK,
-    )
 
 
 def _journal(stage: Stage, known: dict[str, object]) -> Program:

@@ -25,8 +25,8 @@ class LastFile:
     active: int
 
 
-def is_loaded_already(stage: Stage, run: Run, columns: StagingColumns) -> Routine[bool]:
-    """Return True when this run's file is, byte for byte, the one of the last load, so that loading it changes nothing.
+def is_loaded_already(stage: Stage, run: Run, columns: StagingColumns) -> Routine[int | None]:
+    """Return the rows of this run's file when it is, byte for byte, that of the last load, so that loading it changes nothing.
 
     Only when that load rejected no row, read the file in the same way, and left as many active rows as there are now:
     otherwise rows are compared. A file of another size is not read for this. What after_sor hooks find in the temp
@@ -34,7 +34,7 @@ def is_loaded_already(stage: Stage, run: Run, columns: StagingColumns) -> Routin
     """
     last = yield from _last_file(stage, run, columns)
     if last is None:
-        return False
+        return None
     staging = columns.staging
     same = yield IdentifyFile(
         label="see whether it is the file of the last load",
@@ -43,7 +43,7 @@ def is_loaded_already(stage: Stage, run: Run, columns: StagingColumns) -> Routin
         sha256=last.sha256,
     )
     if same.value is not True:
-        return False
+        return None
     active = yield Statement(
         label="count active rows",
         table=staging.table,
@@ -52,9 +52,9 @@ def is_loaded_already(stage: Stage, run: Run, columns: StagingColumns) -> Routin
         sql=f"select count(*) from {staging.table.sql} where _active",
     )
     if active.value != last.active:
-        return False
+        return None
     yield Number(label="the file of the last load", table=staging.table, count=Count.READ, rows=last.rows)
-    return True
+    return last.rows
 
 
 def _last_file(stage: Stage, run: Run, columns: StagingColumns) -> Routine[LastFile | None]:

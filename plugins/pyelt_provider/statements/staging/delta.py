@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from pyelt_provider.errors import DeliveryRefused
 from pyelt_provider.identifiers import opaque, quote, quote_all
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.staging.columns import StagingColumns
 from pyelt_provider.statements.staging.delivery import Delivered, Loaded, delta_table, rejected_table
+from pyelt_provider.statements.staging.delivery_limits import refuse_deletions, refuse_short
 from pyelt_provider.statements.staging.hashes import differences_of_hashes
 from pyelt_provider.statements.staging.rejects import (
     find_rejected,
@@ -53,7 +53,7 @@ class Differences:
 def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Loaded]:
     """Write what differs.
 
-    Raises DeliveryRefused when the delivery would delete more than the table's limit allows.
+    Raises DeliveryRefused when the delivery is too short, or would delete more than the table's limit allows.
     """
     columns = comparison.columns
     if not columns.unique:
@@ -69,7 +69,9 @@ def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Load
         yield from find_rejected(columns, columns.staging.temp)
         # A rejected key stays as it was. Rows of kind 'deleted' have no delivered row, so their key columns are null.
         yield from take_out_rejected(columns, delta_table(columns), "t._kind = 'new'")
-    _refuse_deletions(run, comparison, found)
+    rows = comparison.delivered.rows
+    refuse_short(run, columns.staging, rows, found.active)
+    refuse_deletions(run, columns.staging, rows, found.deleted, found.active)
     if found.deleted:
         yield _close_deleted(stage, run, columns)
     if found.changed:
@@ -160,28 +162,6 @@ from {delta}""",
         active=active,
         repeated_keys=repeated_keys,
     )
-
-
-def _refuse_deletions(run: Run, comparison: Comparison, found: Differences) -> None:
-    staging = comparison.columns.staging
-    limit = staging.limit
-    if run.allow_deletions or not comparison.detects_deletions or not found.active:
-        return
-    way_out = (
-        "Nothing was loaded. When this is right, start the task again with allow_deletions; else let the source deliver "
-        "again, or change the table's limits"
-    )
-    if comparison.delivered.rows == 0:
-        if not limit.allow_empty:
-            raise DeliveryRefused(
-                f"{staging.table}: the delivery is full and has 0 rows while {found.active} rows are active. {way_out}"
-            )
-        return
-    if found.active >= limit.minimum_rows and found.deleted > limit.share * found.active:
-        raise DeliveryRefused(
-            f"{staging.table}: the delivery has {comparison.delivered.rows} rows and would delete {found.deleted} of "
-            f"{found.active} active rows, more than the {limit.share:.0%} that the limit allows. {way_out}"
-        )
 
 
 def _closing(run: Run) -> dict[str, object]:

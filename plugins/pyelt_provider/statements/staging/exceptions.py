@@ -26,12 +26,7 @@ def record_rejected(stage: Stage, run: Run, columns: StagingColumns, rejected: T
     )
     if any_invalid.value is not True and rejected is None:
         return
-    sources = [
-        f"{_row(columns, '_validation_msg')}\n    from {staging.table.sql} as s where s._active and not s._valid"
-    ]
-    if rejected is not None:
-        sources.append(f"{_row(columns, '_message')}\n    from {rejected.sql} as s")
-    rows = "\n    union\n    ".join(f"select {source}" for source in sources)
+    rows = rejected_rows(columns, rejected, "union")
     exceptions = TableName(stage.the_pipe.sor_schema, "_exceptions")
     yield Statement(
         label="write down rejected rows",
@@ -69,6 +64,20 @@ from rejected as r
 where not exists (
     select from known where (known.key_fields, known.fields, known.message) = (r.key_fields, r.fields, r.message))""",
     )
+
+
+def rejected_rows(columns: StagingColumns, rejected: TableName | None, together: str) -> str:
+    """Return a query of the rows that are rejected now (`message`, `key_fields`, `fields`), each once with ``union``.
+
+    Its parameters are `key` and `rest`, the names of the key columns and of the other ones.
+    """
+    staging = columns.staging
+    sources = [
+        f"{_row(columns, '_validation_msg')}\n    from {staging.table.sql} as s where s._active and not s._valid"
+    ]
+    if rejected is not None:
+        sources.append(f"{_row(columns, '_message')}\n    from {rejected.sql} as s")
+    return f"\n    {together}\n    ".join(f"select {source}" for source in sources)
 
 
 def _row(columns: StagingColumns, message: str) -> str:

@@ -9,6 +9,7 @@ from pyelt_provider.statements.ddl.bulk import Dropped, drop_for_bulk
 from pyelt_provider.statements.ddl.tables import hstage_spec
 from pyelt_provider.statements.staging.columns import StagingColumns
 from pyelt_provider.statements.staging.delivery import Loaded, copy_delivery, rejected_table
+from pyelt_provider.statements.staging.delivery_limits import refuse_short
 from pyelt_provider.statements.staging.rejects import find_rejected, has_null, keep_rejected, take_out_rejected
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
 
@@ -23,12 +24,13 @@ def load_empty_table(stage: Stage, run: Run, columns: StagingColumns) -> Routine
 
     What staging adds to a row stands in the columns' defaults while the delivery streams in, so that every row is
     written once. That keys are unique shows when the unique index is made; only when it cannot be made are rows looked
-    through for repeated keys.
+    through for repeated keys. Raises DeliveryRefused when the delivery is too short.
     """
     staging = columns.staging
     dropped = yield from drop_for_bulk(hstage_spec(staging, columns.taken, stage.the_pipe.validations))
     yield _set_defaults(stage, run, columns)
     delivered = yield from copy_delivery(columns, staging.table)
+    refuse_short(run, staging, delivered.rows, 0)
     yield _drop_defaults(columns)
     yield Number(label="add new rows", table=staging.table, count=Count.INSERTED, rows=delivered.rows)
     without_key = yield _look_for_null_keys(columns)

@@ -14,17 +14,17 @@ from pyelt_provider.statements.staging.validation_isolation import careful_condi
 from pyelt_provider.statements.step import Count, Isolated, Program, Routine, Statement
 
 
-def judge(stage: Stage, run: Run, staging: StagingTable, *, everything: bool) -> Program:
+def judge(stage: Stage, run: Run, staging: StagingTable, *, everything: bool) -> Routine[bool]:
     """Give active rows their verdict: `_valid` false and the messages of all validations that they fail, or true.
 
     Looked at are this run's rows, rows that are invalid now, and rows that share a value of a `unique` validation with a
     row that came or went; all active rows with `everything`, and when the validations (or functions that they call)
     were changed. A verdict on a row of an earlier run is written to the journal first. A row that a condition cannot be
-    evaluated for (a cast that fails) is rejected, and the others are judged all the same.
+    evaluated for (a cast that fails) is rejected, and the others are judged all the same. Returns whether all rows were.
     """
     rules = tuple(rule for rule in stage.the_pipe.validations if rule.table == staging.name)
     known = yield _last_rules(stage, staging)
-    text = _fingerprint(stage, rules)
+    text = rules_fingerprint(stage, rules)
     changed = known.value != text and (known.value is not None or bool(rules))
     verdicts = yield from _find_verdicts(run, staging, rules, everything=everything or changed)
     if verdicts:
@@ -33,6 +33,7 @@ def judge(stage: Stage, run: Run, staging: StagingTable, *, everything: bool) ->
         yield _free(run, staging)
     if changed:
         yield _remember_rules(stage, run, staging, text)
+    return everything or changed
 
 
 def _find_verdicts(run: Run, staging: StagingTable, rules: tuple[Validation, ...], *, everything: bool) -> Routine[int]:
@@ -54,7 +55,8 @@ def _counting(statement: Statement, counted: list[int]) -> Program:
     counted.append(result.row_count)
 
 
-def _fingerprint(stage: Stage, rules: tuple[Validation, ...]) -> str:
+def rules_fingerprint(stage: Stage, rules: tuple[Validation, ...]) -> str:
+    """Return a digest of the validations and of the project's functions that they call."""
     functions = {
         f.name.rpartition(".")[2].lower(): f.sql for f in (*stage.pipeline.functions, *stage.the_pipe.functions)
     }

@@ -151,7 +151,7 @@ def _collect(stage: Stage, run: Run, codes: Codes, group: list[_Mapped], deltas:
         yield collect_codes(codes, _sources(group, excluded))
     for work, is_excluded in zip(works, excluded, strict=True):
         if is_excluded:
-            yield from keep_rejections(stage, run, work)
+            yield from keep_rejections(stage, run, work, touched=False)
 
 
 def _sources(group: list[_Mapped], excluded: list[bool]) -> tuple[CodeSource, ...]:

@@ -296,15 +296,16 @@ where t.ctid = changed.place
 
 
 def record_marked(stage: Stage, run: Run, table: JudgedTable) -> Statement:
-    """Record the marked rows with their business key; a row that is there with the same message stays as it is."""
+    """Record the marked rows with their business key; one that is there with the same message gets this as last run."""
     key = _business_key(stage, table)
     identity = {"bk", *table.spec.primary_key}
     columns = [c.name for c in table.spec.columns if not c.name.startswith("_") and c.name not in identity]
     fields = ", ".join(f"'{name}', s.{quote(name)}" for name in columns)
+    exceptions, sys = TableName(table.table.schema, "_exceptions"), quote(stage.pipeline.sys_schema)
     return Statement(
         label="record invalid rows",
         mapping=table.name,
-        table=TableName(table.table.schema, "_exceptions"),
+        table=exceptions,
         count=Count.INSERTED,
         parameters={
             "runid": run.number,
@@ -313,24 +314,35 @@ def record_marked(stage: Stage, run: Run, table: JudgedTable) -> Statement:
             "mapping": table.name,
             "schema": table.table.schema,
             "table": table.table.name,
+            "exceptions": exceptions.name,
         },
         sql=f"""
-insert into {TableName(table.table.schema, "_exceptions").sql}
-    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, found.message, found.key_fields,
-    found.fields
-from (
+with found as (
     select distinct s._validation_msg as message, jsonb_build_object({key})::text as key_fields,
         jsonb_build_object({fields})::text as fields
-    from {quote(stage.pipeline.sys_schema)}.journal j
+    from {sys}.journal j
     join {table.table.sql} s on s._id = j.row_id{_same_row(table)}
     where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
-      and not s._valid
-) found
+      and not s._valid),
+known as (
+    select e._id, e._last_runid, f.key_fields, f.fields, f.message
+    from found f
+    join {exceptions.sql} e
+      on md5(e.key_fields) = md5(f.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
+      and e.key_fields = f.key_fields and e.fields = f.fields and e.message = f.message and e._source_system = %(pipe)s),
+journalled as (
+    insert into {sys}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
+    from known where _last_runid is distinct from %(runid)s),
+seen_again as (
+    update {exceptions.sql} e set _last_runid = %(runid)s
+    from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
+insert into {exceptions.sql}
+    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, f.message, f.key_fields, f.fields
+from found f
 where not exists (
-    select from {TableName(table.table.schema, "_exceptions").sql} e
-    where md5(e.key_fields) = md5(found.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
-      and e.message = found.message and e._source_system = %(pipe)s and e.fields = found.fields)
+    select from known where (known.key_fields, known.fields, known.message) = (f.key_fields, f.fields, f.message))
 """,
     )
 

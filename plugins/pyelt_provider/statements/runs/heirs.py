@@ -1,0 +1,171 @@
+"""Takes back keys of hubs and links that a run brought in: those that nobody needs go, the others get an heir.
+
+The heir is who would have brought the key, had the run not: the pipe that filled a satellite of it first, or that notes in
+`sys.given_keys` that it gives it. A key of a hub that only links need stays for them, until they go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyelt_provider.identifiers import TableName, quote, text_literal
+from pyelt_provider.planning.run import Run
+from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.step import Count, Program, Routine, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _User:
+    """A column that points at the keys; `loaded` says that its rows name the run and pipe that they come from.
+
+    A link needs both of its keys but gives none; a satellite and a row of staging are from who gives the key.
+    """
+
+    table: TableName
+    column: str
+    loaded: bool
+
+    @property
+    def is_link(self) -> bool:
+        return self.column != "_id" and not self.table.name.endswith("_hstage")
+
+
+def take_back_keys(stage: Stage, table: TableName, run: Run, *, only_for_links: bool = False) -> Program:
+    """Take back what the pipe brought into a hub or link in this run; with `only_for_links` the keys left for links alone."""
+    known: dict[str, object] = {
+        "runid": run.number,
+        "pipe": stage.pipe_name,
+        "schema": table.schema,
+        "table": table.name,
+    }
+    sys = quote(stage.pipeline.sys_schema)
+    if not only_for_links:
+        yield Statement(
+            label="forget that the pipe gives keys of others",
+            parameters=known,
+            sql=f"""
+delete from {sys}.given_keys
+where (runid, pipe) = (%(runid)s, %(pipe)s) and (schemaname, tablename) = (%(schema)s, %(table)s) and not only_for_links""",
+        )
+    users = yield from _users(table)
+    brought = f"""k._runid = %(runid)s and k._source_system = %(pipe)s
+    and {"" if only_for_links else "not "}exists (
+        select from {sys}.given_keys as made
+        where made.only_for_links and made.row_id = k._id and (made.schemaname, made.tablename) = (%(schema)s, %(table)s))"""
+    unused = "".join(
+        f"\n    and not exists (select from {user.table.sql} as u where u.{quote(user.column)} = k._id)"
+        for user in users
+    )
+    yield Statement(
+        label="take back keys that nobody needs",
+        parameters=known,
+        table=table,
+        count=Count.TAKEN_BACK,
+        sql=f"""
+with gone as (
+    delete from {table.sql} as k
+    where {brought}
+    and not exists (
+        select from {sys}.given_keys as other
+        where not other.only_for_links and other.row_id = k._id
+            and (other.schemaname, other.tablename) = (%(schema)s, %(table)s)){unused}
+    returning k._id),
+forgotten as (
+    delete from {sys}.given_keys as made using gone
+    where made.row_id = gone._id and (made.schemaname, made.tablename) = (%(schema)s, %(table)s))
+select _id from gone""",
+    )
+    heirs = f"pg_temp.{quote('pyelt_heirs')}"
+    found = yield Statement(
+        label="see who needs the other keys",
+        parameters=known,
+        sql=f"""
+create temporary table {heirs.removeprefix("pg_temp.")} on commit drop as
+select k._id, heir.*
+from {table.sql} as k
+cross join lateral (
+    select user_of.pipe, greatest(user_of.runid, %(runid)s) as runid, user_of.date, user_of.is_link
+    from (
+        {_candidates(stage, table, users)}) as user_of (pipe, runid, date, is_link)
+    order by user_of.is_link, user_of.runid, user_of.pipe
+    limit 1) as heir
+where {brought}""",
+    )
+    if found.row_count:
+        yield from _give(sys, table, heirs, known)
+    yield Statement(label="forget who needs them", sql=f"drop table {heirs}")
+
+
+def _users(table: TableName) -> Routine[tuple[_User, ...]]:
+    """Return every table with a foreign key on the keys, and the fk columns of staging."""
+    found = yield Statement(
+        label="look for tables that use the keys",
+        sql="""
+with users as (
+    select k.conrelid as relation, a.attname
+    from pg_constraint as k
+    join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    where k.contype = 'f' and k.confrelid = to_regclass(%(table)s)
+    union
+    select c.oid, a.attname
+    from pg_attribute as a
+    join pg_class as c on c.oid = a.attrelid and c.relkind = 'r'
+    where c.relname like '%%\\_hstage' and a.attname like 'fk\\_%%' and a.attname like %(fk)s and not a.attisdropped)
+select n.nspname, c.relname, users.attname, (
+    select count(*) = 3 from pg_attribute as own
+    where own.attrelid = c.oid and own.attname in ('_runid', '_source_system', '_insert_date') and not own.attisdropped)
+from users
+join pg_class as c on c.oid = users.relation
+join pg_namespace as n on n.oid = c.relnamespace
+order by 1, 2, 3""",
+        parameters={"table": table.sql.replace("%%", "%"), "fk": f"%{table.name}"},
+        fetch=True,
+    )
+    return tuple(
+        _User(table=TableName(str(schema), str(name)), column=str(column), loaded=bool(loaded))
+        for schema, name, column, loaded in found.rows
+    )
+
+
+def _candidates(stage: Stage, table: TableName, users: tuple[_User, ...]) -> str:
+    """Return a query of who may inherit the key `k`: (pipe, run, time, whether it is a link that needs it)."""
+    noted = f"""select pipe, runid, null::timestamp, false from {quote(stage.pipeline.sys_schema)}.given_keys
+        where not only_for_links and row_id = k._id
+            and (schemaname, tablename) = ({text_literal(table.schema)}, {text_literal(table.name)})"""
+    rows = (
+        f"""select u._source_system, u._runid, u._insert_date::timestamp, {str(user.is_link).lower()}
+        from {user.table.sql} as u where u.{quote(user.column)} = k._id and u._source_system is not null"""
+        for user in users
+        if user.loaded
+    )
+    return "\n        union all\n        ".join((noted, *rows))
+
+
+def _give(sys: str, table: TableName, heirs: str, known: dict[str, object]) -> Program:
+    yield Statement(
+        label="leave the other keys to who needs them",
+        parameters=known,
+        table=table,
+        sql=f"""
+update {table.sql} as k
+set _source_system = heir.pipe, _runid = heir.runid, _insert_date = coalesce(heir.date, k._insert_date)
+from {heirs} as heir
+where heir._id = k._id and (k._source_system, k._runid) is distinct from (heir.pipe, heir.runid)""",
+    )
+    yield Statement(
+        label="forget what the keys themselves say now",
+        parameters=known,
+        sql=f"""
+delete from {sys}.given_keys as noted using {heirs} as heir
+where noted.row_id = heir._id and (noted.schemaname, noted.tablename) = (%(schema)s, %(table)s)
+    and (noted.only_for_links or not heir.is_link and noted.pipe = heir.pipe)""",
+    )
+    yield Statement(
+        label="note which keys only links need",
+        parameters=known,
+        sql=f"""
+insert into {sys}.given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
+select %(schema)s, %(table)s, heir._id, heir.pipe, heir.runid, true
+from {heirs} as heir where heir.is_link
+on conflict do nothing""",
+    )
