@@ -81,7 +81,10 @@ class LiveStack(DemoStack):
 
     def tables(self, database: str) -> Iterator[tuple[str, str]]:
         """Every value of every column of every table of a database, and every comment."""
-        with contextlib.closing(psycopg2.connect(self.server.url(database))) as connection, connection.cursor() as cursor:
+        with (
+            contextlib.closing(psycopg2.connect(self.server.url(database))) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(
                 "select format('%I.%I', nspname, relname) from pg_class join pg_namespace n on n.oid = relnamespace "
                 "where relkind in ('r', 'm', 'v', 'p') and nspname !~ '^(pg_|information_schema)'"

@@ -21,7 +21,9 @@ EVIL = (
     "*&lt;* `</code><svg onload=window.hacked=1>"
 )
 NAME = "<b id=evil>&amp"
-CHOSEN = {place: EVIL for place in TEXT_PLACES if place not in ("connection", "mail address", "valueset name", "null")} | dict.fromkeys(("sor schema", "header", "hub", "satellite", "column", "type", "role", "datamart", "alias"), NAME)  # fmt: skip
+QUIET = ("connection", "mail address", "valueset name", "null", "log path", "tag")
+NAMED = ("sor schema", "header", "hub", "satellite", "column", "type", "role", "datamart", "alias", "tag")
+CHOSEN = {place: EVIL for place in TEXT_PLACES if place not in QUIET} | dict.fromkeys(NAMED, NAME)
 
 
 class Watched:

@@ -225,6 +225,7 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}", name):
         what = f"{name!r} cannot be the name of a pipeline"
         (top / "pipeline").wrong(what, "use letters, digits, '_', '-' and '.', at most 100")
+    _check_airflow_texts(content, top)
     for key in ("data_root", "datatransfer_path", "log_path", "ddl_log_path", "sql_log_path"):
         check_path(getattr(content, key), top / key)
     check_connection(content.conn_dwh, top / "conn_dwh", "postgresql")
@@ -306,3 +307,12 @@ def _email(written: keys.EmailKeys | None, cursor: Cursor) -> EmailSettings | No
         send_log_mail_after_run=written.send_log_mail_after_run,
         conn_id=written.conn_id,
     )
+
+
+def _check_airflow_texts(content: keys.PipelineFile, top: Cursor) -> None:
+    """Report what Airflow's metadata database has no room for: there it would be an error without a place."""
+    texts = [(top / "tags" / index, tag, 100) for index, tag in enumerate(content.tags)]
+    texts += [(top / key, getattr(content, key) or "", 250) for key in ("owner", "pool", "queue")]
+    for cursor, text, most in texts:
+        if len(text) > most:
+            cursor.wrong(f"the text has {len(text)} characters, and Airflow keeps {most}", "shorten it")

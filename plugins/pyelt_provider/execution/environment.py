@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.templates import render_template
-from pyelt_provider.model.connection import ConnectionRef
+from pyelt_provider.model.connection import ConnectionRef, masked
 from pyelt_provider.model.pipe import PROGRAM_HOOK, Hook, Pipe
 from pyelt_provider.planning.run import Run
 
@@ -93,7 +93,7 @@ class LocalEnvironment:
     def open_file(self, path: str, conn_id: str | None) -> BinaryIO:
         if "://" in path:
             raise PyeltError(
-                f"{path} is in object storage, which only Airflow's hooks can open; run the stage in Airflow"
+                f"{masked(path)} is in object storage, which only Airflow's hooks can open; run the stage in Airflow"
             )
         return Path(path).open("rb")
 
