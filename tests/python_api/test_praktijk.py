@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from databases import Database, fresh_database
+from databases import Database, Source, fresh_database, fresh_source
 from loading import Loader
 from pyelt_provider.command_line.main import main
 from pyelt_provider.config.reading import read_pipeline
@@ -46,7 +46,7 @@ def loaded(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> 
     with (
         pytest.MonkeyPatch.context() as patch,
         fresh_database(server, "warehouse") as warehouse,
-        fresh_database(server, "lab") as lab,
+        fresh_source(server, "lab") as lab,
     ):
         patch.setenv("PRAKTIJK_DATA", str(folder))
         patch.setenv("AIRFLOW_CONN_LAB", lab.url)
@@ -264,7 +264,7 @@ def test_dimensions_and_facts_have_their_tables(loaded: Loader) -> None:
 
 def test_a_program_runs_by_hand_part_by_part(
     warehouse: Database,
-    source_database: Database,
+    source_database: Source,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
