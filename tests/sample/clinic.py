@@ -50,14 +50,19 @@ class Clinic:
 
 @contextmanager
 def clinic(
-    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch, *, pipes_reversed: bool = False
+    server: EmbeddedServer,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    pipes_reversed: bool = False,
+    project: Path = CLINIC,
 ) -> Iterator[Clinic]:
     with fresh_database(server, "warehouse") as warehouse, fresh_source(server, "lab") as lab:
         write_deliveries(folder, lab.dba_url)
         grant_reading(lab.dba_url, "lab")
         monkeypatch.setenv("PYELT_DATA_ROOT", str(folder))
         monkeypatch.setenv("AIRFLOW_CONN_LAB", lab.url)
-        pipeline = read_pipeline(CLINIC)
+        pipeline = read_pipeline(project)
         if pipes_reversed:
             pipeline = dataclasses.replace(pipeline, pipes=tuple(reversed(pipeline.pipes)))
         yield Clinic(pipeline, Loader(warehouse, pipeline), warehouse)

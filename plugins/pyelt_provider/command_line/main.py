@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "print the stages and edges of a project",
     "sql": "print every statement that a stage would run",
     "run": "run a stage, a layer, a pipe or the whole pipeline here and now",
+    "python": "run a PyELT program here and now, with its pyelt there",
     "rewind": "take back the runs after a run id",
     "dags": "write the file in dags/ that each project needs",
     "schema": "print the JSON Schemas of the config files, for editors",

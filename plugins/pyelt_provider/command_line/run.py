@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pyelt_provider.command_line.run_options import (
@@ -17,7 +18,7 @@ from pyelt_provider.command_line.run_options import (
     read,
 )
 from pyelt_provider.errors import PyeltError
-from pyelt_provider.execution.environment import LocalEnvironment
+from pyelt_provider.execution.environment import Environment, LocalEnvironment
 from pyelt_provider.execution.outcome import StageOutcome
 from pyelt_provider.execution.runner import RunRequest, run_stage
 from pyelt_provider.planning.plan import Condition, Plan
@@ -72,39 +73,55 @@ def run(arguments: argparse.Namespace) -> int:
         allow_ddl=arguments.allow_ddl or (plan.pipeline.ask_confirm_on_db_changes and _confirmed()),
         allow_key_change=arguments.allow_key_change,
     )
+    log = run_logger(arguments.verbose)
+    failed: set[str] = set()
+    for stage in chosen_stages(plan, arguments):
+        if stage.pipe is not None and not stage.pipe.active:
+            print(f"{stage.id}: skipped, the pipe is inactive")
+        elif blocker := failed_upstream(plan, stage, failed):
+            failed.add(stage.id)
+            print(f"{stage.id}: not started, {blocker} failed")
+        elif not do_stage(stage, request, LocalEnvironment(), log):
+            failed.add(stage.id)
+    return 1 if failed else 0
+
+
+def run_logger(verbose: bool) -> logging.Logger:
+    """Return the log of a run in the foreground, on standard error; `verbose` has every statement."""
     log = logging.getLogger("pyelt.run")
-    log.setLevel(logging.INFO if arguments.verbose else logging.ERROR)
+    log.setLevel(logging.INFO if verbose else logging.ERROR)
     if not log.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("    %(message)s"))
         log.addHandler(handler)
         log.propagate = False
-    failed: set[str] = set()
-    for stage in chosen_stages(plan, arguments):
-        if stage.pipe is not None and not stage.pipe.active:
-            print(f"{stage.id}: skipped, the pipe is inactive")
-        elif blocker := _failed_upstream(plan, stage, failed):
-            failed.add(stage.id)
-            print(f"{stage.id}: not started, {blocker} failed")
-        elif not _do(stage, request, log):
-            failed.add(stage.id)
-    return 1 if failed else 0
+    return log
 
 
-def _do(stage: Stage, request: RunRequest, log: logging.Logger) -> bool:
+def do_stage(
+    stage: Stage,
+    request: RunRequest,
+    environment: Environment,
+    log: logging.Logger,
+    on_outcome: Callable[[StageOutcome], None] | None = None,
+) -> bool:
+    """Do one stage, print what came of it (and give it to `on_outcome`), and say whether all of it was done."""
     try:
-        outcome = run_stage(stage, request, LocalEnvironment(), log=log)
+        outcome = run_stage(stage, request, environment, log=log)
     except PyeltError as error:
         print(f"{stage.id}: failed", flush=True)
         print(str(error), file=sys.stderr, flush=True)
         return False
+    if on_outcome is not None:
+        on_outcome(outcome)
     print(f"{stage.id}: {outcome.state}, run {outcome.run}, {outcome.seconds:.2f} s{_numbers(outcome)}", flush=True)
     for mapping, error_text in outcome.failures:
         print(f"{stage.id}: {mapping}: {error_text}", file=sys.stderr, flush=True)
     return not outcome.failures
 
 
-def _failed_upstream(plan: Plan, stage: Stage, failed: set[str]) -> str | None:
+def failed_upstream(plan: Plan, stage: Stage, failed: set[str]) -> str | None:
+    """Return a stage that failed and that this one cannot do without, None when there is none."""
     if stage.kind is StageKind.CLOSE:
         return None
     waits = [e.upstream for e in plan.edges if e.downstream == stage.id and e.condition is Condition.NOT_FAILED]

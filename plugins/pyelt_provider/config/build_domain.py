@@ -20,6 +20,7 @@ from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.identifiers import (
+    checked,
     entity_view,
     hub_table,
     link_table,
@@ -110,6 +111,7 @@ def _hubs(source: DomainSource, vault: Vault) -> None:
             satellites=build_satellites(name, hub_keys.satellites, cursor, source.schema, vault),
             sources=tuple(hub_keys.sources),
             description=hub_keys.description,
+            type_name=hub_keys.type,
             place=cursor.place,
         )
 
@@ -247,6 +249,9 @@ def _claim_satellites(owner: Hub | Link, above: Cursor, names: Names) -> None:
     for satellite in owner.satellites:
         if satellite.owner == owner.name:
             at, what = above / "satellites" / satellite.name, f"satellite {satellite.name} of {owner.name}"
+            if satellite.table_name is not None:
+                names.claim(at / "table", what, owner.schema, checked, satellite.table_name)
+                continue
             names.claim(at, what, owner.schema, satellite_table, owner.name, satellite.name)
 
 

@@ -17,7 +17,7 @@ from pyelt_provider.config.sql_text import function_names
 from pyelt_provider.config.template_text import check_path
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
-from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
+from pyelt_provider.model.pipe import PROGRAM_HOOK, DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
 from pyelt_provider.model.staging import StagingTable
 
 
@@ -208,7 +208,9 @@ def _hooks(targets: list[str], above: Cursor, folder: Path | None) -> tuple[Hook
     for index, target in enumerate(targets):
         cursor = above / index
         module, colon, function = target.rpartition(":")
-        if not colon or not function.isidentifier():
+        if target.startswith(PROGRAM_HOOK) and not cursor.file.endswith((".yaml", ".yml")):
+            pass  # a function that is there already
+        elif not colon or not function.isidentifier():
             cursor.wrong(f"{target!r} does not name a function", "write file.py:function or package.module:function")
         elif module.endswith(".py"):
             path = project_file(module, cursor, folder)

@@ -74,9 +74,7 @@ def build_pipeline(project: Project, problems: Problems) -> Pipeline:
     sys_schema, datamart_schema = (content.sys_schema, content.datamart_schema) if content else ("sys", "dm")
     _reserve(top, sys_schema, datamart_schema, names)
     functions = {
-        file.file.split("/", 1)[-1]: build_function(
-            file.stem, file.file, file.text, Cursor(file.file, Spot(1), "", problems)
-        )
+        file.file.split("/", 1)[-1]: build_function(file.stem, file.file, file.text, file.cursor(problems))
         for file in project.functions
     }
     schedules = list(content.schedules) if content else []
@@ -178,7 +176,7 @@ def _pipes(
             vault=vault,
             names=names,
             create_views=content.create_views if content is not None else True,
-            always_fk_columns=project.is_python,
+            always_fk_columns=project.is_python and not document.file.endswith((".yaml", ".yml")),
             limits=limits_of(written).or_else(limits_of(content)),
         )
         if schema in taken:
@@ -272,6 +270,7 @@ def _pipeline(project: Project, written: keys.PipelineFile, top: Cursor) -> Pipe
         lock_timeout=content.lock_timeout,
         work_memory_mb=content.work_memory_mb,
         project_folder=str(project.folder.resolve()) if project.folder is not None else "",
+        python=content.python,
         place=top.place,
     )
 

@@ -24,11 +24,13 @@ def build_satellites(
         kind, description = SatelliteKind.PLAIN, ""
         columns: dict[str, keys.Column] = {}
         columns_at = cursor
+        table_name: str | None = None
         if content == "record_status":
             kind = SatelliteKind.RECORD_STATUS
         elif isinstance(content, keys.SatelliteKeys):
             columns_at, columns, description = cursor / "columns", content.columns, content.description
             types = tuple(content.types)
+            table_name = content.table
             no_doubles(content.types, cursor / "types", "type")
             kind = SatelliteKind.HYBRID if types or "types" in cursor.spot.removed else SatelliteKind.PLAIN
         elif isinstance(content, dict):
@@ -49,6 +51,7 @@ def build_satellites(
                 columns=build_columns(columns, columns_at, taken, "satellite", vault),
                 types=types,
                 description=description,
+                table_name=table_name,
                 place=cursor.place,
             )
         )

@@ -45,6 +45,9 @@ _MEANT_FOR = {
     "wait_for": ("csv", "fixed_width"),
     "changed_since": ("table", "query"),
     "columns": ("csv", "fixed_width", "table"),
+    "take": ("csv",),
+    "rename": ("csv",),
+    "clean_names": ("csv",),
 }
 
 
@@ -73,6 +76,7 @@ def build_stagings(pipe: PipeContext) -> None:
             elif not names and column != MISSING:
                 column_fits(at, column, STAGING_COLUMNS, "staging table")
         _deliveries(content, cursor)
+        _columns_to_take(content, cursor)
         check_fragment(content.deleted_when, cursor / "deleted_when")
         check_fragment(content.filter, cursor / "filter")
         pipe.stagings[name] = StagingTable(
@@ -82,6 +86,7 @@ def build_stagings(pipe: PipeContext) -> None:
             key=tuple(content.key),
             delivery=Delivery(content.delivery),
             columns=names,
+            ignored=tuple(content.ignore),
             deleted_when=content.deleted_when,
             changed_since=content.changed_since,
             limits=_limits(content, pipe.limits),
@@ -90,6 +95,21 @@ def build_stagings(pipe: PipeContext) -> None:
             description=content.description,
             place=cursor.place,
         )
+
+
+def _columns_to_take(content: keys.SorKeys, cursor: Cursor) -> None:
+    """Report columns that are left out and needed, and names that could not be told apart."""
+    for index, column in enumerate(content.ignore):
+        if column in (*content.key, content.changed_since, *content.take):
+            what = f"the column {column!r} is needed, so it cannot be left out"
+            (cursor / "ignore" / index).wrong(what, "take it off the list")
+    for index, column in enumerate(content.take):
+        if content.columns and column not in content.columns:
+            (cursor / "take" / index).unknown("column", column, content.columns)
+    for old, new in content.rename.items():
+        column_fits(cursor / "rename" / old, new, STAGING_COLUMNS, "staging table")
+        if list(content.rename.values()).count(new) > 1:
+            (cursor / "rename" / old).wrong(f"two columns would be called {new!r}", "give them different names")
 
 
 def limits_of(written: keys.SorKeys | keys.PipeFile | PipelineFile | None) -> Limits:
@@ -116,7 +136,7 @@ def _with_suffix(stem: str, suffix: str) -> str:
 
 
 def _column_names(content: keys.SorKeys) -> tuple[str, ...]:
-    return tuple(content.columns)
+    return tuple(content.take or content.columns)
 
 
 def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
@@ -159,6 +179,8 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
                 header=content.header,
                 names=tuple(columns),
                 null=content.null,
+                clean_names=content.clean_names,
+                renamed=tuple(content.rename.items()),
             )
 
 

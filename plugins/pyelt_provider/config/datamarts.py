@@ -11,6 +11,7 @@ from pyelt_provider.config.spots import Cursor, Problems, Spot, nearest
 from pyelt_provider.config.sql_text import header_lines, qualified_names, without_noise
 from pyelt_provider.identifiers import TableName, checked
 from pyelt_provider.model.datamart import DatamartModel, Materialization
+from pyelt_provider.model.place import Place
 
 HEADER_KEYS = {
     "materialized": "table (built anew, the default), view, or incremental (rows are added and replaced by unique_key)",
@@ -28,6 +29,13 @@ class SqlFile:
     file: str
     stem: str
     text: str
+    place: Place | None = None
+    """Where a program says it, when no file of its own holds it."""
+
+    def cursor(self, problems: Problems) -> Cursor:
+        """Return the cursor at its first line."""
+        at = self.place or Place(self.file, 1)
+        return Cursor(at.file, Spot(at.line), "", problems)
 
 
 def build_datamarts(
@@ -36,7 +44,7 @@ def build_datamarts(
     """Return the models so that each stands behind those that it reads; report circles and tables that nobody has."""
     cursors = {}
     for file in files:
-        cursors[file.stem] = Cursor(file.file, Spot(1), "", problems)
+        cursors[file.stem] = file.cursor(problems)
         names.claim(cursors[file.stem], f"datamart {file.stem}", schema, checked, file.stem)
     models = [_model(file, schema, schedules, names, known_names, cursors[file.stem]) for file in files]
     return _in_order(models, cursors)

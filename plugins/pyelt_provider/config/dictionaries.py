@@ -73,7 +73,7 @@ def documents_of(
         if not isinstance(data, Mapping):
             cursor.wrong(f"this is {described(data)}, not a dict", "write a dict with the keys of the file")
             return Document(file, {}, spot, shown)
-        return Document(file, _plain(data, cursor), spot, shown)
+        return Document(file, plain(data, cursor), spot, shown)
 
     items = pipes.items() if isinstance(pipes, Mapping) else [(_name_of(item), item) for item in pipes]
     named = [(str(name), item) for name, item in items]
@@ -81,7 +81,7 @@ def documents_of(
     pipe_documents = [NamedDocument(pipe, document(data, f"pipes.{pipe}")) for pipe, data in named]
     for item in pipe_documents:
         if item.document is not None:
-            _own_schedule(general, item.name, item.document)
+            own_schedule(general, item.name, item.document)
     domains: Sequence[Dicts] = [domain] if isinstance(domain, Mapping) else domain or []
     domain_documents = [
         NamedDocument("", document(data, "domain" if len(domains) == 1 else f"domain.{number}"))
@@ -96,7 +96,7 @@ def _name_of(pipe: Dicts) -> str:
     return str(pipe.get("pipe") or str(pipe.get("sor_schema", "")).removeprefix("sor_"))
 
 
-def _own_schedule(general: Document, pipe: str, document: Document) -> None:
+def own_schedule(general: Document, pipe: str, document: Document) -> None:
     """Turn a pipe's own cron text (PyELT's schedule_interval) into a schedule of the pipeline with a stable name.
 
     A preset's name is its word (@monthly -> monthly), another text is named after the pipe.
@@ -115,7 +115,7 @@ def _own_schedule(general: Document, pipe: str, document: Document) -> None:
             document.spot.children["schedule"] = document.spot.children.pop("schedule_interval")
 
 
-def _plain(value: Any, cursor: Cursor, depth: int = 0) -> Any:
+def plain(value: Any, cursor: Cursor, depth: int = 0) -> Any:
     """Return a copy of the value made of dicts, lists and scalars, as a YAML file would give it; report what is none."""
     if depth > MAX_DEPTH:
         cursor.wrong("dicts and lists are nested too deep, or in themselves", "no key of ours needs that")
@@ -130,12 +130,12 @@ def _plain(value: Any, cursor: Cursor, depth: int = 0) -> Any:
                 name = key if isinstance(key, str) else str(key)
                 if not isinstance(key, str):
                     cursor.wrong(f"the key {name} is no text", f'write "{name}"')
-                copied[_text(name, cursor)] = _plain(item, cursor / name, depth + 1)
+                copied[_text(name, cursor)] = plain(item, cursor / name, depth + 1)
             return copied
         case list() | tuple():
-            return [_plain(item, cursor / index, depth + 1) for index, item in enumerate(value)]
+            return [plain(item, cursor / index, depth + 1) for index, item in enumerate(value)]
         case set() | frozenset():
-            return sorted((_plain(item, cursor, depth + 1) for item in value), key=str)
+            return sorted((plain(item, cursor, depth + 1) for item in value), key=str)
         case PurePath():
             return _text(str(value), cursor)
         case datetime.datetime() if (value.hour, value.minute, value.second) == (0, 0, 0):

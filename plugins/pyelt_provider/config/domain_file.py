@@ -48,6 +48,12 @@ class SatelliteKeys(Keys):
     )
     columns: Columns = described("The columns and their types.", example={"telnummer": "text"}, min_length=1)
     description: str = described("What the satellite holds.", "", example="How to reach the patient")
+    table: Text | None = described(
+        "Name of its table, where it is another than <hub>_sat_<name>: PyELT named a subtype's satellite after the hub "
+        "whose keys it shares.",
+        None,
+        example="organisatie_sat_zorginstelling",
+    )
 
 
 def _satellite_form(value: Any) -> str:
@@ -73,6 +79,12 @@ class HubKeys(Keys):
         "The hub of which this is a subtype: it shares that hub's table, under its own type, and its satellites.",
         None,
         example="Organisatie",
+    )
+    type: Text | None = described(
+        "What the keys of this hub have in the hub's column `type`. Without it, the hub's name in small letters with '_' "
+        "between words; PyELT wrote no '_'.",
+        None,
+        example="zorginstelling",
     )
     sources: list[Text] = described(
         "Pipes in the order in which the view chooses a row, where several fill one satellite. "

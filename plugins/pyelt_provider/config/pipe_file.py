@@ -76,6 +76,20 @@ class SorKeys(Keys):
         [],
         example={"factuurnummer": [1, 10]},
     )
+    take: list[Text] = described(
+        "csv: the columns to take, where not all of the file.", [], example=["patientnummer", "naam"]
+    )
+    ignore: list[Text] = described("Columns of the delivery that are not taken.", [], example=["foto"])
+    rename: dict[str, Text] = described(
+        "csv: {name in the header: name in staging}. The key and the other columns are given by their new names.",
+        {},
+        example={"naam": "achternaam"},
+    )
+    clean_names: bool = described(
+        "csv: make column names of the header's texts as PyELT did: ( ) ? - , . : and quotes go, blanks and slashes "
+        "become '_'.",
+        False,
+    )
     filter: Text | None = described(
         "SQL condition of the source database on the rows of `table`.", None, example="jaar >= 2020"
     )

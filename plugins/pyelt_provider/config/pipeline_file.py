@@ -74,6 +74,19 @@ class PipelineFile(Keys):
         example="clinic",
     )
     description: str = described("What the pipeline is for; shown in Airflow.", "", example="Nightly load of the vault")
+    python: Text | None = described(
+        "A PyELT project in Python: package.module:function, where the function registers domains and mappings on a "
+        "Pipeline, or package.module, a script that ends in pipeline.run(). What stands in this file beside it counts "
+        "before the program's general_config.",
+        None,
+        example="etl.clinic:build",
+    )
+    python_path: Text | None = described(
+        "Folder from which `python` is imported; relative to this file. Without it, the project folder.",
+        None,
+        example="../../etl",
+        environment=True,
+    )
     schedule: ScheduleKeys | None = described(
         "When runs start: a cron text or preset (@hourly, @daily, @weekly, @monthly, @quarterly, @yearly), "
         "{cron: text, start_date: day}, {timetable: import.path, arguments: {...}}, {assets: [...]}, "

@@ -17,17 +17,20 @@ from pyelt_provider.config.project_files import (
     yaml_files,
 )
 from pyelt_provider.config.python_module import read_module
+from pyelt_provider.config.python_project import with_documents, with_program
 from pyelt_provider.config.spots import Problems
 from pyelt_provider.config.yaml_text import read_yaml
 from pyelt_provider.errors import ConfigError, Problem
 from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.pyelt_api.loading import Program
 
 
 def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) -> Pipeline:
     """Return the pipeline that the files of a project folder describe.
 
-    A folder with pipeline.yaml is read as YAML; one with config.py as Python dicts in PyELT's keys. ``${VAR}`` comes
-    from `environment` (the process's own by default). Raises ConfigError with every problem of all files.
+    A folder with pipeline.yaml is read as YAML, and the program that it names under `python` is run until it has registered
+    everything; one with config.py is read as Python dicts in PyELT's keys. ``${VAR}`` comes from `environment` (the
+    process's own by default). Raises ConfigError with every problem of all files.
     """
     folder = Path(folder)
     if environment is None:
@@ -44,9 +47,32 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         file, mend = PIPELINE_FILES[0], "a project begins with it: write the keys pipeline and conn_dwh into it"
         problems.add(Problem(file, 1, "", f"the file is missing in {folder.name or folder}", mend))
         raise ConfigError(problems.sorted())
-    project = Project(
+    project = _files(folder, path, environment, problems)
+    check_strays(folder, problems)
+    if project.pipeline is not None and "python" in project.pipeline.data:
+        project = with_program(project, problems)
+    if not project.pipes:
+        problems.add(
+            Problem("pipes", 1, "", "the project has no pipe", "write one file per source system, pipes/<name>.yaml")
+        )
+    return build_pipeline(project, problems)
+
+
+def pipeline_of_program(program: Program, folder: Path, environment: Mapping[str, str]) -> Pipeline:
+    """Return the pipeline that a program has put together so far, with what the files of a folder say beside it.
+
+    A pipeline.yaml there may name the pipeline and its warehouse; `python` in it is not looked at. Raises ConfigError.
+    """
+    problems = Problems()
+    project = _files(folder, first_of(folder, PIPELINE_FILES), environment, problems)
+    return build_pipeline(with_documents(project, program, problems), problems)
+
+
+def _files(folder: Path, path: Path | None, environment: Mapping[str, str], problems: Problems) -> Project:
+    """Return what the files of a folder say; `path` is its pipeline.yaml."""
+    return Project(
         name=folder.resolve().name,
-        pipeline=read_yaml(path, path.name, problems),
+        pipeline=read_yaml(path, path.name, problems) if path is not None else None,
         domains=read_domains(folder, problems),
         pipes=[
             NamedDocument(file.stem, read_yaml(file, f"pipes/{file.name}", problems))
@@ -57,9 +83,3 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         folder=folder,
         environment=environment,
     )
-    check_strays(folder, problems)
-    if not project.pipes:
-        problems.add(
-            Problem("pipes", 1, "", "the project has no pipe", "write one file per source system, pipes/<name>.yaml")
-        )
-    return build_pipeline(project, problems)

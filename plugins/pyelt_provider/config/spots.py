@@ -18,18 +18,20 @@ class Spot:
     """The line of one value and of everything inside it.
 
     `removed` are the keys that were refused and taken out: whoever misses them later has been told. `number` is a list
-    item's place in the file, where items before it were taken out.
+    item's place in the file, where items before it were taken out. `file` is where the value stands, where that is
+    another file than the one around it.
     """
 
     line: int
     children: dict[Key, Spot] = field(default_factory=dict)
     removed: set[Key] = field(default_factory=set)
     number: int | None = None
+    file: str | None = None
 
     def at(self, key: Key) -> Spot:
         """Return the spot of a part; where it is not written (a default), the spot of the whole."""
         child = self.children.get(key)
-        return child if child is not None else Spot(self.line)
+        return child if child is not None else Spot(self.line, file=self.file)
 
 
 class Problems:
@@ -67,7 +69,7 @@ class Cursor:
         below: Cursor = object.__new__(Cursor)
         spot = self.spot.children.get(key)
         below.spot = spot = spot if spot is not None else Spot(self.spot.line)
-        below.file = self.file
+        below.file = self.file if spot.file is None else spot.file
         below.problems = self.problems
         below._path = None
         below._above = self

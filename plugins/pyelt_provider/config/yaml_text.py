@@ -314,4 +314,4 @@ def _copied(data: Any) -> Any:
 
 
 def _copied_spot(spot: Spot) -> Spot:
-    return Spot(spot.line, {key: _copied_spot(child) for key, child in spot.children.items()})
+    return Spot(spot.line, {key: _copied_spot(child) for key, child in spot.children.items()}, file=spot.file)

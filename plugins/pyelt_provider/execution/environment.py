@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.templates import render_template
 from pyelt_provider.model.connection import ConnectionRef, masked
-from pyelt_provider.model.pipe import Hook, Pipe
+from pyelt_provider.model.pipe import PROGRAM_HOOK, Hook, Pipe
 from pyelt_provider.planning.run import Run
 
 
@@ -154,7 +154,14 @@ def url_parts(url: str, ref: ConnectionRef) -> tuple[SplitResult, int | None]:
 
 
 def load_hook(hook: Hook, project_folder: str) -> Callable[[HookContext], None]:
-    """Import the function that a hook names: ``file.py:function`` below the project, or ``package.module:function``."""
+    """Import the function that a hook names: ``file.py:function`` below the project, or ``package.module:function``.
+
+    A hook that a program registered is found by loading the program; it is called as PyELT did, with its pipe.
+    """
+    if hook.target.startswith(PROGRAM_HOOK):
+        from pyelt_provider.execution.program_hooks import program_hook
+
+        return program_hook(hook, project_folder)
     module_text, _, function_name = hook.target.partition(":")
     if module_text.endswith(".py"):
         path = Path(project_folder) / module_text

@@ -55,11 +55,13 @@ class Satellite:
     columns: tuple[Column, ...] = ()
     types: tuple[str, ...] = ()
     description: str = ""
+    table_name: str | None = None
+    """The name of its table, where it is another than the one that follows from the names."""
     place: Place = field(default=NOWHERE, compare=False)
 
     @property
     def table(self) -> TableName:
-        return TableName(self.schema, satellite_table(self.owner, self.name))
+        return TableName(self.schema, self.table_name or satellite_table(self.owner, self.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class Hub:
     satellites: tuple[Satellite, ...] = ()
     sources: tuple[str, ...] = ()
     description: str = ""
+    type_name: str | None = None
+    """What its keys have as `type`, where it is another than its own name."""
     place: Place = field(default=NOWHERE, compare=False)
 
     @property
@@ -91,8 +95,8 @@ class Hub:
 
     @property
     def type(self) -> str:
-        """The value of the hub's `type` column for keys of this hub: its own snake_case name."""
-        return snake_case(self.name)
+        """The value of the hub's `type` column for keys of this hub: its own snake_case name, unless another is given."""
+        return self.type_name or snake_case(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

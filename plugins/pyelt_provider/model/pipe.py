@@ -48,9 +48,16 @@ class ExtraSql:
     place: Place = field(default=NOWHERE, compare=False)
 
 
+PROGRAM_HOOK = "program:"
+"""What a hook begins with that a program registered: ``program:<pipe>.before_sor.<number>:<name>``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """A Python function of the project as ``package.module:function``, or ``file.py:function`` below the project."""
+    """A Python function of the project as ``package.module:function``, or ``file.py:function`` below the project.
+
+    One that a program registered on a pipe is named by its place there; it is found by loading the program.
+    """
 
     target: str
     place: Place = field(default=NOWHERE, compare=False)

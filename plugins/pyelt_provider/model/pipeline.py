@@ -119,6 +119,8 @@ class Pipeline:
     work_memory_mb: int = 256
     """PostgreSQL's work_mem for the statements of a load, in megabytes."""
     project_folder: str = field(default="", compare=False)
+    python: str | None = field(default=None, compare=False)
+    """The program that the project is made by, where it is one: ``package.module:function`` or ``package.module``."""
     place: Place = field(default=NOWHERE, compare=False)
 
     def pipe(self, name: str) -> Pipe:

@@ -33,6 +33,10 @@ class CsvFile:
     names: tuple[str, ...] = ()
     null: str = ""
     """The unquoted text that means null; as in PostgreSQL's COPY, a quoted empty string stays an empty string."""
+    clean_names: bool = False
+    """Make names of the header's texts as PyELT did: without ( ) ? - , . : and quotes, '_' for blanks and slashes."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(name in the header, name in staging) pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,8 @@ class StagingTable:
     key: tuple[str, ...]
     delivery: Delivery = Delivery.FULL
     columns: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """Columns of the delivery that staging does not take."""
     deleted_when: str | None = None
     """An SQL condition on the delivered columns which says that the row was deleted (delta deliveries)."""
     changed_since: str | None = None

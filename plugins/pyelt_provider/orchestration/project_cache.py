@@ -63,6 +63,8 @@ def cached_plans(folder: Path, remembered: Path) -> tuple[Plan, ...]:
         return entry.plans
     before = _look_of(folder)
     plans = _read(folder)
+    if plans[0].pipeline.python is not None:
+        return plans  # a program may ask for anything
     others = _others(plans)
     look, names = _look_of(folder, others), _variables_in(folder, others)
     if plans[0].pipeline.secrets:

@@ -24,7 +24,7 @@ def csv_columns(file: Readable, source: CsvFile, where: str) -> tuple[str, ...]:
     number of columns than the config names.
     """
     if not source.header:
-        return source.names
+        return _in_staging(source.names, source)
     start = _start(file)
     if not start:
         raise refused(where, "the file is empty, it has not even a header")
@@ -33,7 +33,19 @@ def csv_columns(file: Readable, source: CsvFile, where: str) -> tuple[str, ...]:
         raise refused(
             where, f"its header has {len(header)} columns and the config gives names for {len(source.names)}", 1
         )
-    return source.names or header
+    return _in_staging(source.names or header, source)
+
+
+def _in_staging(names: tuple[str, ...], source: CsvFile) -> tuple[str, ...]:
+    if source.clean_names:
+        names = tuple(clean_name(name) for name in names)
+    renamed = {old.casefold(): new for old, new in source.renamed}
+    return tuple(renamed.get(name.strip().casefold(), name) for name in names)
+
+
+def clean_name(text: str) -> str:
+    """Return PyELT's column name for a text of a header: ``Datum (dd-mm)`` -> ``datum_ddmm``."""
+    return re.sub(r"[ /]", "_", re.sub(r'[()?\-,.:"]', "", text.strip())).lower()
 
 
 def _start(file: Readable) -> bytes:

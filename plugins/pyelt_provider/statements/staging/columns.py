@@ -91,7 +91,9 @@ def named(
         delivered.append(name)
     wanted = dict.fromkeys(declared)
     if not staging.columns:
-        wanted |= dict.fromkeys(known)
+        wanted |= dict.fromkeys(
+            name for name in known if name.casefold() not in {i.casefold() for i in staging.ignored}
+        )
     missing = [name for name in wanted if name not in delivered]
     if missing:
         raise _refused(
@@ -103,7 +105,8 @@ def named(
                 else "; when the source no longer has it, list the columns to take under `columns`"
             ),
         )
-    taken = tuple(name for name in delivered if not staging.columns or name in declared)
+    left_out = {spelling.get(name.casefold(), name.lower()) for name in staging.ignored}
+    taken = tuple(name for name in delivered if name not in left_out and (not staging.columns or name in declared))
     return StagingColumns(
         staging=staging, delivered=tuple(delivered), taken=taken, known=known, unique=_is_unique(staging, hstage)
     )
