@@ -47,9 +47,10 @@ def test_any_task_group_or_run_that_is_cleared_with_downstream_changes_nothing(
 def test_any_task_or_group_that_is_cleared_alone_is_made_good_by_the_next_night(
     server: EmbeddedServer, tmp_path: Any
 ) -> None:
-    jobs = {
-        name: job([stages], next_night=True) for name, stages in units().items() if any(".etl_" in s for s in stages)
-    }
+    # Doctor d8 of his is needed by a link of crm, which is not taken back with the hubs of his: the key stays for it.
+    stay = {"his.sor.etl_sor", "his.sor", "his.valset.etl_valset", "his.valset"}
+    cleared = {name: stages for name, stages in units().items() if any(".etl_" in stage for stage in stages)}
+    jobs = {name: job([stages], next_night=True) for name, stages in cleared.items() if name not in stay}
 
     assert told(server, tmp_path, jobs) == {}
     assert {"his.dv.etl_links", "his.dv", "crm.sor", "crm", "his", "the run"} <= set(jobs)
@@ -86,8 +87,8 @@ def test_a_corrected_delivery_is_followed_by_the_next_night_where_nothing_else_i
     server: EmbeddedServer, tmp_path: Any
 ) -> None:
     jobs = {
-        unit: job([units()[unit]], start=(WRONG, RIGHT) if unit.startswith("his") else (RIGHT, WRONG), next_night=True)
-        for unit in (*SOURCES.values(), *SOURCES)
+        unit: job([units()[unit]], start=(RIGHT, WRONG), next_night=True)
+        for unit in ("crm.sor.etl_sor", "crm.sor", "crm")
     }
 
     assert told(server, tmp_path, jobs) == {}

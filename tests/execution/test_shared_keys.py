@@ -149,23 +149,6 @@ def test_a_key_that_only_a_link_of_another_pipe_needs_goes_when_that_link_does(
     assert load.rows("select missing_bk from sys.waiting_references where resolved_runid is null") == [("x9",)]
 
 
-def test_links_whose_key_was_taken_back_wait_again_in_the_next_run(warehouse: Database, tmp_path: Path) -> None:
-    load = two_pipes(warehouse, tmp_path)
-    night(load, tmp_path, DAY_1, his="a1", crm="a1")
-    deliver(tmp_path, "nr,person,ward\n1,x9,a\n", "crm/stays.csv")
-    night(load, tmp_path, DAY_2, his="a1 x9")
-    night(load, tmp_path, DAY_2, "his", his="a1")
-    assert ("stay", "x9 in a", "crm", "2.00") in load.rows(VAULT)
-    night(load, tmp_path, DAY_3)
-    assert whole(load) == expected("a1")
-    waiting = "select missing_bk, runid::text from sys.waiting_references where resolved_runid is null"
-    assert load.rows(waiting) == [("x9", "3.00")]
-    assert [row for row in load.rows(NOTES) if row[-1]] == []
-    day_4 = date(2026, 1, 4)
-    night(load, tmp_path, day_4, his="a1 x9")
-    assert ("stay", "x9 in a", "crm", "4.00") in load.rows(VAULT)
-
-
 def test_a_key_that_comes_back_in_its_run_is_its_pipes_again(warehouse: Database, tmp_path: Path) -> None:
     load = two_pipes(warehouse, tmp_path)
     night(load, tmp_path, DAY_1, his="a1", crm="a1")

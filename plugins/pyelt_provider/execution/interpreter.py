@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 import psycopg2
 
@@ -30,14 +30,12 @@ from pyelt_provider.statements.step import (
     IdentifyFile,
     Isolated,
     Number,
+    Program,
     ReadColumns,
     Result,
-    Routine,
     Statement,
     Step,
 )
-
-T = TypeVar("T")
 
 
 class HookConnection:
@@ -84,15 +82,14 @@ class Interpreter:
         self.records: list[StepRecord] = []
         self.failures: list[tuple[str, str]] = []
 
-    def walk(self, program: Routine[T]) -> T:
-        """Do every step of the program and of the programs within it; return what it returns."""
+    def walk(self, program: Program) -> None:
+        """Do every step of the program and of the programs within it."""
         try:
             step = next(program)
             while True:
                 step = program.send(self._do(step))
-        except StopIteration as ended:
-            value: T = ended.value
-            return value
+        except StopIteration:
+            return
 
     def _do(self, step: Step) -> Result:
         match step:

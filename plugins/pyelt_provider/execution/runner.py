@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import time
@@ -31,7 +30,6 @@ from pyelt_provider.planning.stages import Stage, StageKind
 from pyelt_provider.statements.programs import statements_for
 from pyelt_provider.statements.runs.locking import lock_stage
 from pyelt_provider.statements.runs.ordering import check_order
-from pyelt_provider.statements.runs.taking_back import find_forsaken_links, take_back
 from pyelt_provider.statements.staging.repeating import begin_again
 
 LOCK_PATIENCE = "2h"
@@ -165,14 +163,11 @@ def _walk(stage: Stage, run: Run, interpreter: Interpreter, connection: Any) -> 
     state = _state(connection, stage, run.number)
     again = state is StageState.DONE or (state is StageState.FAILED and stage.kind is StageKind.ETL_SOR)
     _execute(connection, f"set local lock_timeout = '{LOCK_PATIENCE}'")
-    forsaken = interpreter.walk(find_forsaken_links(stage, run))
-    interpreter.walk(lock_stage(stage, run, exclusive=again or forsaken is not None))
+    interpreter.walk(lock_stage(stage, run, exclusive=again))
     _execute(connection, "set local lock_timeout = %s", _lock_timeout(stage))
     interpreter.walk(check_order(stage, run))
     if again:
         interpreter.walk(begin_again(stage, run, failed=state is StageState.FAILED))
-    if forsaken is not None:
-        interpreter.walk(take_back(stage, dataclasses.replace(run, number=forsaken)))
     interpreter.walk(statements_for(stage, run))
 
 

@@ -109,7 +109,6 @@ create table if not exists {s}.given_keys (
     runid numeric not null, only_for_links boolean not null,
     primary key (schemaname, tablename, row_id, pipe, only_for_links));
 create index if not exists given_keys_run on {s}.given_keys (runid, pipe);
-create index if not exists given_keys_links on {s}.given_keys (pipe, runid) where only_for_links;
 
 -- Staging rows that one mapping cannot use (a cast that fails); freed_runid says which run could use them again.
 create table if not exists {s}.rejected_rows (

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from pyelt_provider.identifiers import TableName, quote
-from pyelt_provider.model.mapping import MissingReference
 from pyelt_provider.planning.plan import link_lookups, pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, Target, TargetKind
 from pyelt_provider.statements.runs.heirs import take_back_keys
 from pyelt_provider.statements.runs.locking import LOADING
-from pyelt_provider.statements.step import Count, Program, Routine, Statement
+from pyelt_provider.statements.step import Count, Program, Statement
 
 
 def take_back(stage: Stage, run: Run) -> Program:
@@ -35,48 +34,6 @@ def take_back(stage: Stage, run: Run) -> Program:
     for later in sorted(own.values(), key=lambda s: -LOADING.index(s.kind)):
         if LOADING.index(later.kind) >= position:
             yield from _take_back_one(later, run)
-
-
-def find_forsaken_links(stage: Stage, run: Run) -> Routine[Decimal | None]:
-    """Return the run whose links of this pipe stand on keys that were taken back under them, None when there is none.
-
-    Another pipe was cleared, and does not give the keys any more. Such links are taken back before the pipe's links are
-    loaded again; only those of the run that loaded them last, since history is not undone in its middle.
-    """
-    if stage.kind is not StageKind.ETL_LINKS:
-        return None
-    pipeline = stage.pipeline
-    hubs = sorted(
-        {
-            pipeline.hubs[reference.hub].table
-            for mapping in stage.the_pipe.links
-            if mapping.missing_reference is not MissingReference.CREATE_HUB
-            for reference in pipeline.links[mapping.link].references
-        }
-    )
-    s = quote(pipeline.sys_schema)
-    found = yield Statement(
-        label="look for links whose keys were taken back",
-        sql=f"""
-select max(given.runid)
-from {s}.given_keys as given
-join {s}.stages as loaded on loaded.runid = given.runid and loaded.stage = %(stage)s and loaded.state <> 'to do'
-where given.only_for_links and given.pipe = %(pipe)s and given.runid <> %(runid)s
-    and given.schemaname || '.' || given.tablename = any(%(hubs)s)
-    and not exists (
-        select from {s}.stages as later
-        where later.stage = %(stage)s and later.state <> 'to do' and later.runid <> %(runid)s
-            and later.load_order > loaded.load_order)""",
-        parameters={
-            "pipe": stage.pipe_name,
-            "runid": run.number,
-            "stage": stage.id,
-            "hubs": [str(hub) for hub in hubs],
-        },
-        fetch=True,
-        assumed=((None,),),
-    )
-    return None if found.value is None else Decimal(str(found.value))
 
 
 def _take_back_readers(stage: Stage, run: Run, own: dict[str, Stage]) -> Program:
