@@ -118,6 +118,10 @@ class SoakStack(DemoStack):
         if alone:
             _signal(psutil.Process(session.leader), signal.SIGKILL)
             self._left.append((time.monotonic(), session))
+            # It counts as running until the system has cleared it away.
+            until = time.monotonic() + 10
+            while self.session_of(component) is not None and time.monotonic() < until:
+                time.sleep(0.05)
             return True
         while left := members([session]):
             for process in left:
