@@ -143,6 +143,15 @@ class Pipeline:
     def hubs(self) -> dict[str, Hub]:
         return {hub.name: hub for domain in self.domains for hub in domain.hubs}
 
+    def parents_of(self, hub: Hub) -> tuple[Hub, ...]:
+        """Return the hubs that it extends, the nearest first; the more there are, the more specific it is."""
+        hubs, parents = self.hubs, list[Hub]()
+        name = hub.extends
+        while name is not None:
+            parents.append(hubs[name])
+            name = hubs[name].extends
+        return tuple(parents)
+
     @property
     def links(self) -> dict[str, Link]:
         return {link.name: link for domain in self.domains for link in domain.links}

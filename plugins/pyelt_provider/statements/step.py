@@ -178,3 +178,8 @@ Program = Generator[Step, Result, None]
 T = TypeVar("T")
 Routine = Generator[Step, Result, T]
 """A part of a program that returns a value to the program that says ``value = yield from routine(...)``."""
+
+
+def one(statement: Statement) -> Program:
+    """Return a program of this statement alone."""
+    yield statement

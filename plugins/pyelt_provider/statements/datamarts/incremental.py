@@ -12,7 +12,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.datamarts.inputs import query_of
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS
 from pyelt_provider.statements.sql.casts import comparable
-from pyelt_provider.statements.step import Count, Isolated, Program, Statement
+from pyelt_provider.statements.step import Count, Isolated, Program, Statement, one
 
 _LISTED, _BY_RUN = '"listed"', '"by run"'
 """How a build notes the rows that it adds: each of them, or nothing but the run's number that they carry."""
@@ -193,7 +193,7 @@ set {", ".join(f"{quote(name)} = b.{quote(name)}" for name in names)}
 from ({before}) as b
 where {same}""",
     )
-    yield Isolated(label="put replaced rows back", program=_one(restored), only=DATA_ERRORS, mapping=str(table))
+    yield Isolated(label="put replaced rows back", program=one(restored), only=DATA_ERRORS, mapping=str(table))
     yield Statement(
         label="forget the build",
         parameters=known,
@@ -201,7 +201,3 @@ where {same}""",
 delete from {sys}.journal
 where (runid, stage) = (%(runid)s, %(stage)s) and (schemaname, tablename) = (%(schema)s, %(table)s)""",
     )
-
-
-def _one(statement: Statement) -> Program:
-    yield statement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyelt_provider.identifiers import TableName, quote, text_literal
-from pyelt_provider.model.domain import Hub, SatelliteKind
+from pyelt_provider.model.domain import SatelliteKind
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
@@ -35,7 +35,11 @@ def insert_hub_keys(
         given = " union all ".join(f"select _key from {entity.rows}" for entity in traceless)
         ids = f"select h._id from {table.sql} as h where h.bk in ({given})"
         yield note_given(stage, run, table, ", ".join(entity.name for entity in traceless), ids)
-    pairs = tuple(dict.fromkeys(pair for entity in entities for pair in _parents(stage.pipeline, entity.hub)))
+    pairs = tuple(
+        dict.fromkeys(
+            (parent.type, entity.hub.type) for entity in entities for parent in stage.pipeline.parents_of(entity.hub)
+        )
+    )
     if pairs:
         found = yield note_types(stage, run, table, entities, pairs)
         if found.row_count:
@@ -53,20 +57,6 @@ def _leaves_a_row(entity: MappedEntity) -> bool:
     return not entity.fields or any(item.field.satellite not in hybrid for item in entity.fields)
 
 
-def _parents(pipeline: Pipeline, hub: Hub) -> tuple[tuple[str, str], ...]:
-    """Return (type of a parent, type of the hub) for each of its parents."""
-    pairs = []
-    parent = hub.extends
-    while parent is not None:
-        pairs.append((pipeline.hubs[parent].type, hub.type))
-        parent = pipeline.hubs[parent].extends
-    return tuple(pairs)
-
-
-def _depth(pipeline: Pipeline, hub: Hub) -> int:
-    return len(_parents(pipeline, hub))
-
-
 def _typed_keys(pipeline: Pipeline, entities: Sequence[MappedEntity]) -> str:
     """Return a query of the distinct keys with the most specific type that a mapping gives them."""
     if len(entities) == 1:
@@ -74,7 +64,7 @@ def _typed_keys(pipeline: Pipeline, entities: Sequence[MappedEntity]) -> str:
         return f"""select r._key, {text_literal(entity.hub.type)}::text as type
     from {entity.rows} as r where {_once(entity)}"""
     queries = "\n        union all\n".join(
-        f"        select _key, {text_literal(entity.hub.type)}::text as type, {_depth(pipeline, entity.hub)} as depth "
+        f"        select _key, {text_literal(entity.hub.type)}::text as type, {len(pipeline.parents_of(entity.hub))} as depth "
         f"from {entity.rows} where _key is not null"
         for entity in entities
     )

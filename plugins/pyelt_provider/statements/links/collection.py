@@ -27,7 +27,7 @@ from pyelt_provider.statements.mappings.row_isolation import (
     keep_rejections,
     make_room,
 )
-from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
+from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement, one
 
 
 def look(stage: Stage, run: Run, link: Link, mapping: LinkMapping) -> Routine[LinkWork]:
@@ -121,7 +121,7 @@ def collect(stage: Stage, run: Run, group: LinkGroup) -> Routine[tuple[Collected
 def _collect_keys(stage: Stage, run: Run, group: LinkGroup, work: LinkWork) -> Program:
     guarded = yield Isolated(
         label=f"collect the keys of {work.name}",
-        program=_one(collect_keys(stage, run, group, work, excluded=False)),
+        program=one(collect_keys(stage, run, group, work, excluded=False)),
         only=DATA_ERRORS,
         mapping=work.name,
     )
@@ -207,10 +207,6 @@ def _judged(work: LinkWork) -> Work:
 def _judged_group(group: LinkGroup, work: LinkWork) -> Group:
     delta = Delta(full=True) if group.full or group.has_history else work.delta
     return Group(number=work.number, works=(Work(entity=work.entity, delta=delta),), keeps_status=False)
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def _counting(statement: Statement, numbers: list[int]) -> Program:

@@ -26,7 +26,7 @@ from pyelt_provider.statements.mappings.given_keys import note_given
 from pyelt_provider.statements.satellites.load import load_satellite
 from pyelt_provider.statements.satellites.owner import link_owner
 from pyelt_provider.statements.sql.expressions import identifies
-from pyelt_provider.statements.step import Count, Failure, Isolated, Program, Statement
+from pyelt_provider.statements.step import Count, Failure, Isolated, Program, Statement, one
 from pyelt_provider.statements.vault.validations import validate_vault
 
 
@@ -244,7 +244,7 @@ def _load_link(
     first = link.table in empty
     insert = insert_links(stage, run, link, works, first=link.table in alone)
     if link.table in alone:
-        yield from load_in_bulk(link_spec(link, stage.pipeline), _one(insert))
+        yield from load_in_bulk(link_spec(link, stage.pipeline), one(insert))
     else:
         yield insert
     if link.table not in alone:
@@ -285,10 +285,6 @@ def _filled_satellites(link: Link, works: list[LinkWork]) -> tuple[Satellite, ..
             key=lambda satellite: satellite.table,
         )
     )
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def insert_links(stage: Stage, run: Run, link: Link, works: list[LinkWork], *, first: bool) -> Statement:

@@ -12,7 +12,7 @@ from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS, dollar_quoted
 from pyelt_provider.statements.sql.casts import key_expression
-from pyelt_provider.statements.step import Isolated, Program, Routine, Statement
+from pyelt_provider.statements.step import Isolated, Routine, Statement, one
 
 
 def keep_standing(stage: Stage, run: Run, work: LinkWork, *, excluded: bool) -> Routine[bool]:
@@ -24,7 +24,7 @@ def keep_standing(stage: Stage, run: Run, work: LinkWork, *, excluded: bool) -> 
     """
     plain = yield Isolated(
         label=f"keep what rejected rows of {work.name} gave",
-        program=_one(collect_standing(stage, run, work, excluded=excluded)),
+        program=one(collect_standing(stage, run, work, excluded=excluded)),
         only=DATA_ERRORS,
         mapping=work.name,
     )
@@ -34,10 +34,6 @@ def keep_standing(stage: Stage, run: Run, work: LinkWork, *, excluded: bool) -> 
     yield read_keys(stage, run, work, excluded=excluded)
     yield keep_known(stage, work)
     return (yield keep_possible(stage, work)).row_count > 0
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def _later(stage: Stage, work: LinkWork, *, excluded: bool) -> str:

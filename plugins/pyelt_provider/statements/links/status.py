@@ -13,7 +13,7 @@ from pyelt_provider.statements.links.rows import LinkWork
 from pyelt_provider.statements.links.standing import keys_function, prepare_keys
 from pyelt_provider.statements.mappings.row_history import history_parameters, stood
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS
-from pyelt_provider.statements.step import Count, Isolated, Program, Statement
+from pyelt_provider.statements.step import Count, Isolated, Program, Statement, one
 
 _WAS_THERE = "k.finished is null or l._runid < k.finished"
 ACTIVE = "active"
@@ -30,7 +30,7 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
     """
     judged = yield Isolated(
         label="see which links are current",
-        program=_one(judge_links(stage, run, group, status)),
+        program=one(judge_links(stage, run, group, status)),
         only=DATA_ERRORS,
         mapping=group.works[0].mapping.name,
     )
@@ -43,10 +43,6 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
     yield close_status(stage, run, group, status)
     yield add_status(stage, run, group, status, ENDED, "end links that went", Count.DELETED)
     yield add_status(stage, run, group, status, ACTIVE, "let links be active that came back", Count.RETURNED)
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, surely: bool = False) -> Statement:

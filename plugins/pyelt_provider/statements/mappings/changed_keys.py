@@ -9,14 +9,14 @@ from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, 
 from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, replaced_rows, stood
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS, isolate_keys
-from pyelt_provider.statements.step import Isolated, Program, Statement
+from pyelt_provider.statements.step import Isolated, Program, Statement, one
 
 
 def collect_changed_keys(stage: Stage, run: Run, group: Group) -> Program:
     """Collect the keys that the changed rows of a group have or had, into its temporary table `keys`."""
     isolated = False
     guarded = yield Isolated(
-        label="collect changed keys", program=_one(collect_keys(stage, run, group)), only=DATA_ERRORS
+        label="collect changed keys", program=one(collect_keys(stage, run, group)), only=DATA_ERRORS
     )
     if guarded.error is not None:
         for work in group.works:
@@ -27,10 +27,6 @@ def collect_changed_keys(stage: Stage, run: Run, group: Group) -> Program:
     if group.keeps_status and (yield see_refused_rows(stage, group)).value is True:
         yield Statement(label="collect changed keys anew", sql=f"drop table {group.keys}")
         yield collect_keys_that_stood(stage, run, group, isolated=isolated)
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def collect_keys(stage: Stage, run: Run, group: Group, *, isolated: bool = False) -> Statement:

@@ -19,7 +19,7 @@ def note_given(stage: Stage, run: Run, table: TableName, mapping: str, ids: str)
     return Statement(
         label="note that the pipe gives them, too",
         mapping=mapping,
-        parameters=_of(stage, run, table),
+        parameters=key_parameters(stage, run, table),
         sql=f"""
 insert into {sys}.given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
 select %(schema)s, %(table)s, k._id, %(pipe)s, %(runid)s, false
@@ -41,7 +41,7 @@ def claim_keys(stage: Stage, run: Run, table: TableName, mapping: str, keys: str
     return Statement(
         label="give keys that links needed their source",
         mapping=mapping,
-        parameters={**_of(stage, run, table), "load_time": run.load_time},
+        parameters={**key_parameters(stage, run, table), "load_time": run.load_time},
         sql=f"""
 with made as (
     delete from {sys}.given_keys as made using {table.sql} as h
@@ -54,5 +54,6 @@ from made where h._id = made.row_id
     )
 
 
-def _of(stage: Stage, run: Run, table: TableName) -> dict[str, object]:
+def key_parameters(stage: Stage, run: Run, table: TableName) -> dict[str, object]:
+    """Return the parameters that say of which hub or link, pipe and run a statement on `sys.given_keys` speaks."""
     return {"schema": table.schema, "table": table.name, "pipe": stage.pipe_name, "runid": run.number}

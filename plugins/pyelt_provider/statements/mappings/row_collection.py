@@ -85,10 +85,6 @@ def _number(count: Count, label: str, entity: MappedEntity, statement: Statement
         yield Number(label=label, table=entity.hub.table, count=count, rows=rows, mapping=entity.name)
 
 
-def _one(statement: Statement) -> Program:
-    yield statement
-
-
 def _counting(statement: Statement, counted: list[int]) -> Program:
     result = yield statement
     counted.append(result.row_count)

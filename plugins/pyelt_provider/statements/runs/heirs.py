@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyelt_provider.identifiers import TableName, quote, text_literal
-from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.mappings.given_keys import key_parameters
 from pyelt_provider.statements.step import Count, Program, Routine, Statement
 
 
@@ -33,12 +33,7 @@ class _User:
 
 def take_back_keys(stage: Stage, table: TableName, run: Run, *, only_for_links: bool = False) -> Program:
     """Take back what the pipe brought into a hub or link in this run; with `only_for_links` the keys left for links alone."""
-    known: dict[str, object] = {
-        "runid": run.number,
-        "pipe": stage.pipe_name,
-        "schema": table.schema,
-        "table": table.name,
-    }
+    known = key_parameters(stage, run, table)
     sys = quote(stage.pipeline.sys_schema)
     if not only_for_links:
         yield Statement(
@@ -146,17 +141,12 @@ def _types(stage: Stage, table: TableName) -> list[tuple[str, str]]:
     """Return (pipe, type) for the types of the hub's keys that each pipe's mappings give, the least specific first."""
     hubs = stage.pipeline.hubs
     found = {
-        (pipe.name, hubs[mapping.hub].type): _depth(stage.pipeline, mapping.hub)
+        (pipe.name, hubs[mapping.hub].type): len(stage.pipeline.parents_of(hubs[mapping.hub]))
         for pipe in stage.pipeline.pipes
         for mapping in pipe.entities
         if hubs[mapping.hub].table == table
     }
     return sorted(found, key=lambda given: (given[0], found[given], given[1]))
-
-
-def _depth(pipeline: Pipeline, hub: str) -> int:
-    parent = pipeline.hubs[hub].extends
-    return 0 if parent is None else 1 + _depth(pipeline, parent)
 
 
 def _give(stage: Stage, table: TableName, heirs: str, known: dict[str, object]) -> Program:

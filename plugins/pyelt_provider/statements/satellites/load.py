@@ -13,7 +13,7 @@ from pyelt_provider.statements.ddl.bulk_mode import load_in_bulk
 from pyelt_provider.statements.ddl.tables import satellite_spec
 from pyelt_provider.statements.satellites.owner import SatelliteOwner
 from pyelt_provider.statements.sql.casts import comparable
-from pyelt_provider.statements.step import Count, Number, Program, Statement
+from pyelt_provider.statements.step import Count, Number, Program, Statement, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def load_satellite(
     if empty:
         insert = insert_first_rows(stage, run, satellite, owner, sources)
         if bulk:
-            yield from load_in_bulk(satellite_spec(satellite, owner.table), _one(insert))
+            yield from load_in_bulk(satellite_spec(satellite, owner.table), one(insert))
         else:
             yield insert
         return
@@ -86,10 +86,6 @@ def load_satellite(
     if changes.row_count:
         yield close_changed_rows(stage, run, satellite, mapping)
         yield add_new_rows(stage, run, satellite, sources)
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def _types(satellite: Satellite, sources: Sequence[SatelliteSource]) -> tuple[str | None, ...]:

@@ -27,7 +27,7 @@ from pyelt_provider.statements.mappings.row_isolation import (
     judge_rejected_again,
     keep_rejections,
 )
-from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement
+from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement, one
 from pyelt_provider.statements.valuesets.rows import (
     Codes,
     CodeSource,
@@ -141,7 +141,7 @@ def _collect(stage: Stage, run: Run, codes: Codes, group: list[_Mapped], deltas:
         if has_rejected:
             yield from judge_rejected_again(stage, work)
     guarded = yield Isolated(
-        label="collect codes", program=_one(collect_codes(codes, _sources(group, excluded))), only=DATA_ERRORS
+        label="collect codes", program=one(collect_codes(codes, _sources(group, excluded))), only=DATA_ERRORS
     )
     if guarded.error is not None:
         for work, made_room in zip(works, excluded, strict=True):
@@ -161,10 +161,6 @@ def _sources(group: list[_Mapped], excluded: list[bool]) -> tuple[CodeSource, ..
         )
         for mapped, fenced in zip(group, excluded, strict=True)
     )
-
-
-def _one(statement: Statement) -> Program:
-    yield statement
 
 
 def _compare(stage: Stage, run: Run, codes: Codes, names: str) -> Program:
