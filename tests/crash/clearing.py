@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 from crash.night import Night, Scenario, copied
@@ -19,7 +20,7 @@ from crash.project import FIRST, SECOND, WRONG, Delivery, read_project, write_pr
 from crash.state import State, difference
 from databases import Database
 from grants import grant_reading
-from pyelt_provider.planning.plan import build_plan
+from pyelt_provider.planning.plan import Plan, build_plan
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.runs.locking import LOADING
 
@@ -45,8 +46,7 @@ def units() -> dict[str, tuple[str, ...]]:
 
 def with_downstream(stages: Sequence[str]) -> tuple[str, ...]:
     """Return the tasks with all that come after them, in the order of the run."""
-    with _project() as folder:
-        plan = build_plan(read_project(folder), None)
+    plan = _plan()
     found = set(stages)
     for stage in plan.stages:
         if any(edge.downstream == stage.id and edge.upstream in found for edge in plan.edges):
@@ -65,9 +65,14 @@ def left_to_do(stages: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _stages() -> tuple[Stage, ...]:
+@cache
+def _plan() -> Plan:
     with _project() as folder:
-        return build_plan(read_project(folder), None).stages
+        return build_plan(read_project(folder), None)
+
+
+def _stages() -> tuple[Stage, ...]:
+    return _plan().stages
 
 
 @contextmanager
