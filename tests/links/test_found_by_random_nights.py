@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from databases import Database
 from links.visits import DAY_1, DAY_2, DAY_3, DAY_4, Clinic, link, pipe, remarks, visit
-from pyelt_provider.model.mapping import FieldMapping, ReferenceMapping
+from pyelt_provider.model.mapping import FieldMapping, MissingReference, ReferenceMapping
 from pyelt_provider.model.staging import Validation
 
 PEOPLE = {"his_patients": "P1 P2 P3", "his_doctors": "D1 D2 D3"}
@@ -162,3 +164,25 @@ def test_a_link_that_only_another_pipe_gave_was_not_current_for_this_one(warehou
     changed.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1 9;P1;D2;;;changed", lab_visits="1;P1;D1")
 
     assert ended(changed) == [("P1", "D1", "his")]
+
+
+@pytest.mark.parametrize("later", [None, "kind is null", "kind is null and 1 = 1"])
+def test_a_row_that_the_filter_left_away_gave_no_link_that_could_end(
+    warehouse: Database, tmp_path: Path, later: str | None
+) -> None:
+    """Not even when everything is compared again, because the mapping is another one or its filter is."""
+    visits, lab = link(status=True), pipe("lab", files=("visits",), links=[visit()])
+    first = visit(source={"filter": "kind is null"})
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[first]), lab, visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, lab_visits="1;P1;D1")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1;out 2;P2;D2", lab_visits="1;P1;D1")
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="2;P2;D2", lab_visits="1;P1;D1")
+
+    same = later == first.source.filter
+    changed = replace(
+        visit(source={"filter": later}), missing_reference=MissingReference.REJECT if same else MissingReference.WAIT
+    )
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[changed]), lab, visits=visits)
+    clinic.deliver(DAY_4, **PEOPLE, his_visits="3;P3;D3", lab_visits="1;P1;D1")
+
+    assert ended(clinic) == [("P2", "D2", "his")]

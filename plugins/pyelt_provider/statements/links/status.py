@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pyelt_provider.identifiers import TableName, quote
+from pyelt_provider.identifiers import TableName, opaque, quote
 from pyelt_provider.model.domain import Link
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.links.history import LinkGroup, link_type
 from pyelt_provider.statements.links.rows import LinkWork
 from pyelt_provider.statements.links.standing import keys_function, prepare_keys
+from pyelt_provider.statements.mappings.past_filters import passed
 from pyelt_provider.statements.mappings.row_history import history_parameters, stood
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS
 from pyelt_provider.statements.step import Count, Isolated, Program, Statement, one
@@ -38,7 +39,7 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
         # Keys of closed rows that cannot be evaluated (any more) say nothing.
         for work in group.works:
             if work.staging is not None:
-                yield prepare_keys(work)
+                yield prepare_keys(work, filtered=not work.delta.past_filters)
         yield judge_links(stage, run, group, status, surely=True)
     yield close_status(stage, run, group, status)
     yield add_status(stage, run, group, status, ENDED, "end links that went", Count.DELETED)
@@ -85,7 +86,7 @@ with given as (
     union all
     select touched._id, false, false, touched.gone, null, null, null
     from (
-{_touched_links(stage, group, status, surely=surely)}
+{_touched_links(stage, run, group, status, surely=surely)}
     ) touched
 ), judged as (
     select l._id, {"".join(f"l.{column}, " for column in driving)}l.type,
@@ -120,7 +121,7 @@ def _unseen_runs(group: LinkGroup) -> list[Decimal]:
     return sorted({runid for work in group.works for runid in work.delta.runids})
 
 
-def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely: bool) -> str:
+def _touched_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, surely: bool) -> str:
     """A query of the links that closed rows gave (and all others of the changed rows' driving keys): `_id`, `gone`.
 
     A link that nobody brought (an old PyELT may leave the source empty) is that of each pipe.
@@ -128,7 +129,7 @@ def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely:
     link = group.link
     if group.full:
         closed = "\n    union all\n".join(
-            _links_of(stage, link, f"({_closed_rows(stage, work, surely=surely)})", "true", _WAS_THERE)
+            _links_of(stage, link, f"({_closed_rows(stage, run, work, surely=surely)})", "true", _WAS_THERE)
             for work in group.works
             if work.staging is not None
         )
@@ -165,15 +166,24 @@ def _links_of(stage: Stage, link: Link, keys: str, gone: str, condition: str = "
     join {link.table.sql} l on {same}{of_type} and ({condition})"""
 
 
-def _closed_rows(stage: Stage, work: LinkWork, *, surely: bool) -> str:
-    """The keys of rows that gave links while they stood; a link that came later is that of another pipe."""
-    keys, source = work.key_columns, work.entity.relation
+def _closed_rows(stage: Stage, run: Run, work: LinkWork, *, surely: bool) -> str:
+    """The keys of rows that gave links while they stood; a link that came later is that of another pipe.
+
+    A row that the filter of its time left away gave none. With `surely` it is the function of the keys that asks today's
+    filter, since that may fail.
+    """
+    keys, source, kept = work.key_columns, work.entity.relation, ""
+    if work.delta.past_filters:
+        kept = f" and {passed(stage, run, work.entity, f'_{work.number}')}"
+    elif work.source.filter and not surely:
+        kept = f" and ({opaque(work.source.filter)})"
     if surely and work.staging is not None:
         keys = ", ".join(f"read.key_{number}" for number, _ in enumerate(work.references, 1))
         source = f"{work.staging.table.sql} s, lateral {keys_function(work)}(s._id) read"
+    gave = stood(stage, "s", f"_{work.number}")
     return f"""select {keys}, {link_type(work)} as type, s._finish_runid as finished
         from {source}
-        where not s._active and s._finish_runid is distinct from s._runid and {stood(stage, "s", f"_{work.number}")}"""
+        where not s._active and s._finish_runid is distinct from s._runid and {gave}{kept}"""
 
 
 def close_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:
