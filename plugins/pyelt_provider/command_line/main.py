@@ -22,6 +22,7 @@ COMMANDS = {
     "sql": "print every statement that a stage would run",
     "run": "run a stage, a layer, a pipe or the whole pipeline here and now",
     "python": "run a PyELT program here and now, with its pyelt there",
+    "convert": "write a PyELT program as YAML files",
     "rewind": "take back the runs after a run id",
     "dags": "write the file in dags/ that each project needs",
     "schema": "print the JSON Schemas of the config files, for editors",

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyelt_provider.config.build_pipeline import Project
+from pyelt_provider.config.build_pipeline import NamedDocument, Project
+from pyelt_provider.config.datamarts import SqlFile
 from pyelt_provider.config.environment_text import expanded
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor, Problems, Spot
@@ -19,7 +20,7 @@ from pyelt_provider.pyelt_api.program_documents import program_documents
 
 
 def with_program(project: Project, problems: Problems) -> Project:
-    """Return the project with what its program says; pipes and domains of YAML files stand beside those of the program."""
+    """Return the project with what its program says; pipes and domains of YAML files count before its own."""
     assert project.pipeline is not None
     program = _load(project.pipeline, project.folder, project.environment, problems)
     if program is None:
@@ -33,14 +34,47 @@ def with_documents(project: Project, program: Program, problems: Problems) -> Pr
         problems.add(problem)
     program.session.problems = problems
     said = program_documents(program, project.pipeline)
+    domains = {_schema(named) for named in project.domains}
+    files = {function.file for function in project.functions}
+    written = {_name(named): named for named in project.pipes}
+    for named in said.pipes:
+        if named.name in written:
+            written[named.name] = _with_program_hooks(written[named.name], named)
     return replace(
         project,
         pipeline=said.pipeline,
-        domains=[*said.domains, *project.domains],
-        pipes=[*said.pipes, *project.pipes],
-        functions=[*said.functions, *project.functions],
+        domains=[*(named for named in said.domains if _schema(named) not in domains), *project.domains],
+        pipes=[*(named for named in said.pipes if named.name not in written), *written.values()],
+        functions=[*(file for file in said.functions if _is_needed(file, files, written)), *project.functions],
         is_python=True,
     )
+
+
+def _is_needed(function: SqlFile, files: set[str], written: Mapping[str, NamedDocument]) -> bool:
+    """A function of a program's pipe goes with that pipe."""
+    return function.file not in files and function.file.partition("/")[2].partition(".")[0] not in written
+
+
+def _schema(named: NamedDocument) -> str:
+    data = named.document.data if named.document is not None else {}
+    return str(data.get("schema") or named.name or "dv")
+
+
+def _name(named: NamedDocument) -> str:
+    data = named.document.data if named.document is not None else {}
+    return str(data.get("pipe") or named.name)
+
+
+def _with_program_hooks(written: NamedDocument, said: NamedDocument) -> NamedDocument:
+    """Return a pipe's file, which counts before the program's pipe of its name, with the functions registered on that."""
+    document, program = written.document, said.document
+    if document is None or program is None:
+        return written
+    kept = [key for key in ("before_sor", "after_sor") if key in program.data and key not in document.data]
+    data = document.data | {key: program.data[key] for key in kept}
+    children = document.spot.children | {key: program.spot.children[key] for key in kept}
+    spot = replace(document.spot, children=children)
+    return NamedDocument(written.name, replace(document, data=data, spot=spot))
 
 
 def program_of(folder: Path, environment: Mapping[str, str]) -> Program:

@@ -47,6 +47,23 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         file, mend = PIPELINE_FILES[0], "a project begins with it: write the keys pipeline and conn_dwh into it"
         problems.add(Problem(file, 1, "", f"the file is missing in {folder.name or folder}", mend))
         raise ConfigError(problems.sorted())
+    return build_pipeline(_whole(folder, path, environment, problems), problems)
+
+
+def read_project(folder: Path, environment: Mapping[str, str]) -> Project:
+    """Return what the files of a project folder with pipeline.yaml say, with its program, before it becomes a model."""
+    problems = Problems()
+    path = first_of(folder, PIPELINE_FILES)
+    if path is None:
+        mend = "name a folder whose pipeline.yaml says python:, or package.module:function"
+        raise ConfigError((Problem(str(folder), 1, "", "there is no pipeline.yaml", mend),))
+    project = _whole(folder, path, environment, problems)
+    if problems:
+        raise ConfigError(problems.sorted())
+    return project
+
+
+def _whole(folder: Path, path: Path, environment: Mapping[str, str], problems: Problems) -> Project:
     project = _files(folder, path, environment, problems)
     check_strays(folder, problems)
     if project.pipeline is not None and "python" in project.pipeline.data:
@@ -55,7 +72,7 @@ def read_pipeline(folder: Path, environment: Mapping[str, str] | None = None) ->
         problems.add(
             Problem("pipes", 1, "", "the project has no pipe", "write one file per source system, pipes/<name>.yaml")
         )
-    return build_pipeline(project, problems)
+    return project
 
 
 def pipeline_of_program(program: Program, folder: Path, environment: Mapping[str, str]) -> Pipeline:

@@ -13,7 +13,7 @@ from pyelt_provider.model.domain import Satellite, SatelliteKind
 from pyelt_provider.model.mapping import FieldMapping, Mapping
 from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline, Schedule
-from pyelt_provider.planning.fingerprint import fingerprint
+from pyelt_provider.planning.fingerprint import canonical, fingerprint
 from pyelt_provider.planning.stages import Layer, Stage, StageKind, Target, TargetKind
 
 
@@ -50,7 +50,8 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(self.dag_id, tuple((stage.id, stage.fingerprint) for stage in self.stages), self.edges)
+        stages = tuple(sorted((stage.id, stage.fingerprint) for stage in self.stages))
+        return fingerprint(self.dag_id, stages, tuple(sorted(map(canonical, self.edges))))
 
     def stage(self, stage_id: str) -> Stage:
         return next(stage for stage in self.stages if stage.id == stage_id)
@@ -75,7 +76,7 @@ def build_plan(pipeline: Pipeline, schedule_name: str | None) -> Plan:
     base = fingerprint(
         pipeline.warehouse, pipeline.sys_schema, pipeline.on_errors, pipeline.debug, pipeline.create_views
     )
-    vault = fingerprint(base, pipeline.domains)
+    vault = fingerprint(base, tuple(sorted(pipeline.domains, key=lambda domain: domain.schema)))
     stages: list[Stage] = [_stage(pipeline, StageKind.PREPARE, Layer.SYS, "Prepare the run", vault)]
     edges: list[Edge] = []
     if pipeline.valuesets:
@@ -100,7 +101,8 @@ def build_plan(pipeline: Pipeline, schedule_name: str | None) -> Plan:
     ends = list(last_of_pipe.values()) or ddl_ids[-1:]
     models = _models_of(pipeline, schedule_name, stages)
     if models:
-        marts = fingerprint(base, pipeline.functions, models)
+        functions = tuple(sorted(pipeline.functions, key=lambda function: function.file))
+        marts = fingerprint(base, functions, tuple(sorted(models, key=lambda model: model.file)))
         for kind, title in (
             (StageKind.DDL_DM, "Prepare the datamarts' schema and functions"),
             (StageKind.ETL_DM, "Build the datamarts"),
