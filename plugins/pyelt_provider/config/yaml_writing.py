@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -49,15 +48,28 @@ class _Writer:
     lines: list[str] = field(default_factory=list)
 
     def text(self, data: Mapping[str, Any], spot: Spot, file: str) -> str:
-        self._mapping(data, spot, file, "")
+        self._mapping(data, spot, file, "", top=True)
         return "\n".join(self.lines) + "\n"
 
-    def _mapping(self, data: Mapping[str, Any], spot: Spot, file: str, indent: str, first: str | None = None) -> None:
+    def _mapping(
+        self,
+        data: Mapping[str, Any],
+        spot: Spot,
+        file: str,
+        indent: str,
+        first: str | None = None,
+        *,
+        top: bool = False,
+    ) -> None:
         """Write a key per line; `first` is how the first line begins, where that is another than the others."""
         for key, value in data.items():
             child = spot.children.get(key) or Spot(0)
             at = child.file or file
-            told = child.line and not _is_told_by_part(str(key), value, child)
+            told = (
+                child.line
+                and not _is_told_by_part(str(key), value, child)
+                and not (top and _is_told_below(child, spot))
+            )
             comment = self.comments(at, child.line) if told else Comment()
             begin = first if first is not None else indent
             # A comment above a list item's first key would part the dash from it: it stands above the dash.
@@ -120,6 +132,13 @@ def _is_told_by_part(key: str, value: Any, spot: Spot) -> bool:
     return part is not None and part.line == spot.line
 
 
+def _is_told_below(part: Spot, whole: Spot) -> bool:
+    """Say whether something deeper in the document stands where this part of it does: the comment is that one's."""
+    return not part.children and any(
+        below.line == part.line for other in whole.children.values() for below in other.children.values()
+    )
+
+
 def _is_short(value: Mapping[str, Any]) -> bool:
     return len(value) <= 4 and all(
         not isinstance(item, dict | list) or (isinstance(item, list) and not any(isinstance(i, dict) for i in item))
@@ -157,12 +176,20 @@ def scalar(value: Any, *, within: bool = False) -> str:
 
 def _quoted(text: str, *, within: bool) -> str:
     if "\n" in text or text.strip() != text or not text.isprintable():
-        return json.dumps(text)
+        return _escaped(text)
     single = "'" + text.replace("'", "''") + "'"
     double = f'"{text}"' if "'" in text and not set(text) & {'"', "\\"} else single
     return next(
         (found for found in (text, double, single) if _is_read_as(found, text, within=within)), json.dumps(text)
     )
+
+
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+
+
+def _escaped(text: str) -> str:
+    characters = (_ESCAPES.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
+    return f'"{"".join(characters)}"'
 
 
 def _is_read_as(written: str, text: str, *, within: bool) -> bool:
