@@ -123,7 +123,7 @@ def _unseen_runs(group: LinkGroup) -> list[Decimal]:
 def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely: bool) -> str:
     """A query of the links that closed rows gave (and all others of the changed rows' driving keys): `_id`, `gone`.
 
-    A link that nobody brought (an old PyELT may leave the source empty) is that of each pipe.
+    A link that nobody brought (an old PyELT may leave the source empty) is that of each pipe; half a link is none.
     """
     link = group.link
     if group.full:
@@ -132,7 +132,9 @@ def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely:
             for work in group.works
             if work.staging is not None
         )
-        return f"""    select _id, false as gone from {link.table.sql} where coalesce(_source_system, %(pipe)s) = %(pipe)s
+        whole = " and ".join(f"{quote(reference.column)} is not null" for reference in link.references)
+        return f"""    select _id, false as gone from {link.table.sql}
+    where coalesce(_source_system, %(pipe)s) = %(pipe)s and {whole}
     union all
     select _id, false from {status.sql} where _source_system = %(pipe)s and _active""" + (
             f"\n    union all\n{closed}" if closed else ""
