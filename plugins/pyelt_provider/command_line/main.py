@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "run a stage, a layer, a pipe or the whole pipeline here and now",
     "python": "run a PyELT program here and now, with its pyelt there",
     "rewind": "take back the runs after a run id",
+    "repair": "mend what an old PyELT left broken in the warehouse",
     "dags": "write the file in dags/ that each project needs",
     "schema": "print the JSON Schemas of the config files, for editors",
     "demo-data": "make the deliveries of the sample project",
