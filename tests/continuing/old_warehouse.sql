@@ -57,7 +57,7 @@ values
     (12, 812, true, 'his', '2017-03-02 02:01', null, null, 1, false, 'Dubbele sleutel', md5('8b'), '8', 'Hik', '1987-01-01', null, null, null); -- broken: frozen
 insert into sor_his.traject_hstage (_id, _runid, _active, _source_system, _insert_date, _finish_date, _revision, _hash,
         trajectnummer, patientnummer, arts, start, rol, fk_traject_hub, fk_arts_hub, fk_traject_arts_link) values
-    (1, 811, true, 'his', '2017-03-01 02:01', null, 0, md5('t1'), 't1', '1', 'a1', '2017-01-01', 'regie', 1, 1, 1),
+    (1, 811, true, 'his', '2017-03-01 02:01', null, 0, md5('t1'), 't1', '1', 'a1', '2017-01-01', 'regie', 1, 1, 2),
     (2, 811, true, 'his', '2017-03-01 02:01', null, 0, md5('t2'), 't2', '2', 'a1', '2017-01-02', 'regie', 2, 1, 3),
     (3, 811, true, 'his', '2017-03-01 02:01', null, 0, md5('t3'), 't3', '6', null, '2017-01-03', null, 3, null, null);
 insert into sor_his.code_hstage (_runid, _source_system, _insert_date, _hash, lijst, code, naam) values
@@ -147,9 +147,11 @@ insert into dv.traject_arts_link (_id, _runid, _source_system, _insert_date, fk_
     (2, 811, 'his', '2017-03-01 02:04', 1, 1),                                                    -- broken: there twice
     (3, 811, 'his', '2017-03-01 02:04', 2, 1),
     (4, 811, 'his', '2017-03-01 02:04', 3, null);                                                 -- broken: half a link
-insert into dv.traject_arts_sat (_id, _runid, _source_system, _insert_date, rol) values
-    (1, 811, 'his', '2017-03-01 02:04', 'regie'), (2, 811, 'his', '2017-03-01 02:04', 'regie'),
-    (3, 811, 'his', '2017-03-01 02:04', 'regie'), (4, 811, 'his', '2017-03-01 02:04', null);
+insert into dv.traject_arts_sat (_id, _runid, _source_system, _insert_date, _finish_date, _active, _revision, rol) values
+    (1, 811, 'his', '2017-03-01 02:04', null, true, 0, 'hulp'),
+    (2, 811, 'his', '2017-03-01 02:04', '2017-03-02 02:04:00', false, 0, 'hulp'),
+    (2, 812, 'his', '2017-03-02 02:04', null, true, 1, 'regie'),
+    (3, 811, 'his', '2017-03-01 02:04', null, true, 0, 'regie'), (4, 811, 'his', '2017-03-01 02:04', null, true, 0, null);
 insert into dv.patient_traject_link (_id, _runid, _source_system, _insert_date, fk_patient_hub, fk_traject_hub) values
     (1, 811, 'his', '2017-03-01 02:04', 1, 1), (2, 811, 'his', '2017-03-01 02:04', 2, 2),
     (3, 811, 'his', '2017-03-01 02:04', 6, 3);

@@ -11,6 +11,7 @@ from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.environment import LocalEnvironment
 from pyelt_provider.execution.repairing import Repaired, repair
 from pyelt_provider.execution.runner import utc_now
+from pyelt_provider.statements.repair.damage import damage_lines
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,16 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(done: Repaired) -> None:
-    for found in done.mended:
-        print(f"{found.damage.table}: {found.rows:,} {found.damage.what}\n    {found.damage.mend}")
+    for line in damage_lines(done.mended):
+        print(line)
     if done.tables:
-        print("rows that change, with what hangs on them:")
+        print("  rows that change, with what hangs on them:")
         for table, rows in done.tables:
-            print(f"    {table}  {rows:,}")
+            print(f"    {rows:,}  {table}")
     if done.left:
-        print("left for you:")
-        for found in done.left:
-            print(f"    {found.damage.table}: {found.rows:,} {found.damage.what}\n        {found.damage.mend}")
+        print("  left for you:")
+        for line in damage_lines(done.left):
+            print(f"  {line}")
 
 
 def _confirmed(name: str) -> bool:

@@ -99,15 +99,22 @@ def _refuse_unknown(connection: Any, pipeline: Pipeline, to: Decimal, pipe: str 
     names = [known.name for known in pipeline.pipes]
     if pipe is not None and pipe not in names:
         raise PyeltError(f"{pipeline.name} has no pipe {pipe}; it has {', '.join(names)}")
+    s = quote(pipeline.sys_schema)
     runs = _rows(
         connection,
-        f"select runid from {quote(pipeline.sys_schema)}.runs where pipeline = %s order by abs(runid - %s), runid limit 3",
+        f"""select runid from {s}.runs where pipeline = %s or dag_id is null
+            order by abs(runid - %s), runid limit 3""",
         (pipeline.name, to),
     )
     if to and runs and Decimal(str(runs[0][0])) != to:
         near = ", ".join(str(row[0]) for row in sorted(runs))
         raise PyeltError(
             f"{pipeline.name} has no run {to}; near it are {near}. 0 takes back everything that was loaded"
+        )
+    by_pyelt = _rows(connection, f"select max(runid) from {s}.runs where dag_id is null and runid > %s", (to,))[0][0]
+    if to and by_pyelt is not None:
+        raise PyeltError(
+            f"run {by_pyelt} is one of PyELT's own, which cannot be taken back; --to {by_pyelt} takes back all that came after"
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from pyelt_provider.identifiers import TableName, quote
 from pyelt_provider.statements.step import Count, Program, Statement
@@ -76,3 +77,12 @@ class Found:
 def counting(table: TableName, what: str, query: str, parameters: dict[str, object] | None = None) -> Statement:
     """Return the statement that counts the rows of a kind of damage; `query` gives one number."""
     return Statement(label=f"count {what}", table=table, fetch=True, parameters=parameters or {}, sql=query)
+
+
+def damage_lines(found: Iterable[Found]) -> list[str]:
+    """Return damage as text for people: a line per table, below it what is broken, how often, and the way out."""
+    lines: list[str] = []
+    for table, items in groupby(sorted(found, key=lambda item: item.damage.table), key=lambda item: item.damage.table):
+        lines.append(f"  {table}")
+        lines += [f"    {item.rows:,}  {item.damage.what}: {item.damage.mend}" for item in items]
+    return lines

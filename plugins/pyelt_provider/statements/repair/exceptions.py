@@ -31,11 +31,12 @@ def _repeated(found: FoundTable) -> Damage:
     window everybody as (partition by {same}), same as (partition by {same} order by s._runid)"""
 
     def collapse(repair: Repair) -> Program:
-        yield Statement(
-            label="make room for the last run",
-            table=table,
-            sql=f"alter table {table.sql} add column if not exists _last_runid numeric",
-        )
+        if "_last_runid" not in found.columns:
+            yield Statement(
+                label="make room for the last run",
+                table=table,
+                sql=f"alter table {table.sql} add column _last_runid numeric",
+            )
         yield Statement(
             label="let the first one say the last run",
             table=table,

@@ -14,6 +14,10 @@ ACTIVE_TWICE = "rows that are active beside a later one of their key"
 _ORPHANS = "rows whose key is not there"
 
 
+ForeignKey = tuple[TableName, str, TableName]
+"""A table, its column, and the table that the column points at."""
+
+
 def key_of(spec: TableSpec) -> tuple[str, ...]:
     """Return the columns of which one row is active at a time: those of the table's partial unique index."""
     return next(index.columns for index in spec.indexes if index.unique and index.where == "_active")
@@ -98,10 +102,10 @@ where w.place = s.ctid and (w.closes or w.revision is distinct from s._revision)
     yield Statement(label="drop the list of them", sql=f"drop table {older.sql}")
 
 
-def orphans(spec: TableSpec, catalog: Catalog) -> Iterator[Damage]:
-    """Yield what counts and removes the rows of a satellite whose hub or link row is gone."""
+def orphans(spec: TableSpec, catalog: Catalog, checked: frozenset[ForeignKey]) -> Iterator[Damage]:
+    """Yield what counts and removes the rows of a satellite whose hub or link row is gone; a checked key has none."""
     owner = spec.foreign_keys[0].references
-    if owner not in catalog.tables:
+    if owner not in catalog.tables or (spec.table, "_id", owner) in checked:
         return
     lost = f"not exists (select from {owner.sql} as o where o._id = t._id)"
     yield Damage(

@@ -11,7 +11,7 @@ from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.statements.ddl.catalog import Catalog
 from pyelt_provider.statements.ddl.tables import TableSpec, link_status_spec, satellite_spec
 from pyelt_provider.statements.repair.damage import Damage, Repair, counting
-from pyelt_provider.statements.repair.histories import close_older
+from pyelt_provider.statements.repair.histories import ForeignKey, close_older
 from pyelt_provider.statements.step import Count, Program, Statement
 
 _TWICE = "links that are there twice"
@@ -33,8 +33,11 @@ class _Hanging:
         return TableName("pg_temp", constraint_name(self.link.table.schema, self.link.table.name, "going"))
 
 
-def broken_links(pipeline: Pipeline, link: Link, catalog: Catalog) -> Iterator[Damage]:
-    """Yield what counts and mends the half links of a table, then what does so for those that are there twice."""
+def broken_links(pipeline: Pipeline, link: Link, catalog: Catalog, checked: frozenset[ForeignKey]) -> Iterator[Damage]:
+    """Yield what counts and mends the half links of a table, then what does so for those that are there twice.
+
+    Keys that hold spare the look: columns that are not null, foreign keys that were `checked`, a unique index.
+    """
     table = link.table
     hanging = _Hanging(
         link=link,
@@ -42,20 +45,26 @@ def broken_links(pipeline: Pipeline, link: Link, catalog: Catalog) -> Iterator[D
         satellites=tuple(spec for spec in _satellites(link) if spec.table in catalog.tables),
         columns=tuple(_columns(pipeline, link, catalog)),
     )
-    hubs = pipeline.hubs
-    half = " or ".join(
-        f"t.{quote(r.column)} is null or not exists (select from {hubs[r.hub].table.sql} as h where h._id = t.{quote(r.column)})"
-        for r in link.references
-    )
-    yield Damage(
-        table=table,
-        what=_HALF,
-        mend="removed with their satellites' rows, and kept in sys.repaired_rows",
-        count=counting(table, _HALF, f"select count(*) from {table.sql} as t where {half}"),
-        repair=lambda repair: _remove_half(repair, pipeline, hanging, half),
-    )
-    indexes = catalog.tables[table].indexes
-    if any(index.unique and index.valid and set(index.columns) == set(_same(link)) for index in indexes):
+    found = catalog.tables[table]
+    lacking = []
+    for reference in link.references:
+        hub, column = pipeline.hubs[reference.hub].table, quote(reference.column)
+        if not found.columns[reference.column].not_null:
+            lacking.append(f"t.{column} is null")
+        if (table, reference.column, hub) not in checked:
+            lacking.append(
+                f"t.{column} is not null and not exists (select from {hub.sql} as h where h._id = t.{column})"
+            )
+    if lacking:
+        half = " or ".join(lacking)
+        yield Damage(
+            table=table,
+            what=_HALF,
+            mend="removed with their satellites' rows, and kept in sys.repaired_rows",
+            count=counting(table, _HALF, f"select count(*) from {table.sql} as t where {half}"),
+            repair=lambda repair: _remove_half(repair, pipeline, hanging, half),
+        )
+    if any(index.unique and index.valid and set(index.columns) == set(_same(link)) for index in found.indexes):
         return
     yield Damage(
         table=table,

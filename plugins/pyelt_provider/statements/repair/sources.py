@@ -25,6 +25,8 @@ def filling_pipes(pipeline: Pipeline) -> dict[TableName, tuple[str, ...]]:
 def without_source(pipeline: Pipeline, found: FoundTable, pipes: tuple[str, ...]) -> Iterator[Damage]:
     """Yield what counts rows without a source, and gives them that of the only pipe that fills their table."""
     table, what = found.table, "rows without a source"
+    if found.columns["_source_system"].not_null:
+        return
     missing = f"select count(*) from {table.sql} where _source_system is null"
     only = pipes[0] if len(pipes) == 1 else ""
     parameters: dict[str, object] = {"pipe": only}

@@ -9,6 +9,7 @@ from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.statements.ddl.catalog import Catalog, FoundTable
 from pyelt_provider.statements.ddl.tables import hstage_spec
 from pyelt_provider.statements.repair.damage import Damage, Repair, counting
+from pyelt_provider.statements.staging.columns import is_unique
 from pyelt_provider.statements.staging.repeated_keys import find_repeated, repeated_table, settle
 from pyelt_provider.statements.step import Program, Statement
 
@@ -21,9 +22,10 @@ def frozen_keys(staging: StagingTable, catalog: Catalog) -> Iterator[Damage]:
     if found is None or not set(staging.key) <= found.columns.keys():
         return
     table, keys = staging.table.sql, quote_all(staging.key)
-    query = f"""
-select coalesce(sum(number - 1), 0) + (
-    select count(*) from {table} where _active and not _valid and num_nulls({keys}) > 0)
+    query = f"select count(*) from {table} where _active and not _valid and num_nulls({keys}) > 0"
+    if not is_unique(staging, found):
+        query = f"""
+select coalesce(sum(number - 1), 0) + ({query})
 from (select count(*) as number from {table} where _active and num_nulls({keys}) = 0 group by {keys}) as counted"""
     yield Damage(
         table=staging.table,
@@ -36,11 +38,12 @@ from (select count(*) as number from {table} where _active and num_nulls({keys})
 
 def _settle(repair: Repair, staging: StagingTable, found: FoundTable) -> Program:
     table = staging.table.sql
-    yield Statement(
-        label="make room for the run that closes rows",
-        table=staging.table,
-        sql=f"alter table {table} add column if not exists _finish_runid numeric(8,2)",
-    )
+    if "_finish_runid" not in found.columns:
+        yield Statement(
+            label="make room for the run that closes rows",
+            table=staging.table,
+            sql=f"alter table {table} add column _finish_runid numeric(8,2)",
+        )
     yield find_repeated(staging)
     yield repair.note(
         staging.table, _WHAT, f"select t.* from {table} as t join {repeated_table(staging).sql} as r using (_id)"
