@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from config.projects import write_project
+from continuing.pyelt_program import DOMAIN as PROGRAM_DOMAIN
+from continuing.pyelt_program import PROGRAM, VALSETS
 from databases import Database
+from python_api.programs import write_program
 
 OLD = (Path(__file__).parent / "old_warehouse.sql").read_text(encoding="utf-8")
 
@@ -65,6 +68,7 @@ sor:
 entities:
   - {from: bepaling_hstage, to: Patient, bk: patient}
 """
+PROGRAM_FILES = {"program.py": PROGRAM, "domain.py": PROGRAM_DOMAIN, "valsets.py": VALSETS}
 PATIENTS: dict[int, str | None] = {
     1: '1,Anna,1980-01-01,061,""',
     2: "2,Bos,1981-01-01,,",
@@ -77,16 +81,17 @@ PATIENTS: dict[int, str | None] = {
 }
 
 
-def old_clinic(warehouse: Database, folder: Path) -> Path:
+def old_clinic(warehouse: Database, folder: Path, *, as_program: bool = False) -> Path:
     """Make the old warehouse, write the project and its deliveries; returns the project's folder."""
     warehouse.execute(OLD)
-    project = write_project(
+    pipeline = f"pipeline: kliniek\nconn_dwh: {warehouse.url}\ndata_root: data\n"
+    written = {"pipeline.yaml": pipeline, "domain.yaml": DOMAIN, "pipes/his.yaml": HIS, "pipes/lab.yaml": LAB}
+    if as_program:
+        written = {"pipeline.yaml": f"{pipeline}python: program:build\n", **PROGRAM_FILES}
+    project = (write_program if as_program else write_project)(
         folder / "configs" / "kliniek",
         {
-            "pipeline.yaml": f"pipeline: kliniek\nconn_dwh: {warehouse.url}\ndata_root: data\n",
-            "domain.yaml": DOMAIN,
-            "pipes/his.yaml": HIS,
-            "pipes/lab.yaml": LAB,
+            **written,
             "datamarts/dim_patient.sql": "select bk as patient, personalia_achternaam as naam from dv.patient_view",
         },
     )

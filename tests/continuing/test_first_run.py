@@ -24,11 +24,11 @@ def oldest_warehouse(oldest_server: EmbeddedServer) -> Iterator[Database]:
         yield database
 
 
-@pytest.mark.parametrize("repaired", [False, True])
+@pytest.mark.parametrize(("repaired", "as_program"), [(False, False), (True, False), (True, True)])
 def test_the_delivery_of_the_last_night_adds_no_row_and_a_changed_one_goes_on_with_history(
-    warehouse: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], repaired: bool
+    warehouse: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], repaired: bool, as_program: bool
 ) -> None:
-    project = old_clinic(warehouse, tmp_path)
+    project = old_clinic(warehouse, tmp_path, as_program=as_program)
     if repaired:
         assert pyelt(capsys, "repair", str(project), "--yes").code == 0
     else:  # without a source a row cannot be in the key; check and the run say so
