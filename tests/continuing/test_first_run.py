@@ -37,6 +37,7 @@ def test_the_delivery_of_the_last_night_adds_no_row_and_a_changed_one_goes_on_wi
             update dv.traject_arts_sat set rol = 'regie' where _id = 1; -- else the delivery does not say the same
         """)
     before = rows_of_all_tables(warehouse)
+    original = dict(before)
     first = pyelt(capsys, "run", str(project), "--date", "2026-01-01")
     assert first.code == 0, first.err
     assert warehouse.rows("select max(runid)::text from sys.runs") == [("813.00",)]
@@ -103,7 +104,7 @@ def test_the_delivery_of_the_last_night_adds_no_row_and_a_changed_one_goes_on_wi
     assert "PyELT's own" in pyelt(capsys, "rewind", str(project), "--to", "812.00", "--yes").err
     assert pyelt(capsys, "rewind", str(project), "--to", "812.01", "--yes").code == 0
     rewound = rows_of_all_tables(warehouse)
-    assert {table: rewound[table] for table in before} == before
+    assert {table: rewound[table] for table in original} == original
     deliver_as_last(project)
     assert pyelt(capsys, "run", str(project), "--date", "2026-01-04").code == 0
     assert {table: rows for table, rows in rows_of_all_tables(warehouse).items() if table in before} == before
