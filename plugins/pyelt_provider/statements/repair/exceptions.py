@@ -37,6 +37,8 @@ def _repeated(found: FoundTable) -> Damage:
                 table=table,
                 sql=f"alter table {table.sql} add column _last_runid numeric",
             )
+        first = f"(select o.place from ({placed}) as o where o.number = 1 and o.together > 1)"
+        yield repair.note(table, f"the first of {_WHAT}", f"select t.* from {table.sql} as t where t.ctid in {first}")
         yield Statement(
             label="let the first one say the last run",
             table=table,
