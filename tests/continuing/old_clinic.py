@@ -99,6 +99,12 @@ def old_clinic(warehouse: Database, folder: Path, *, as_program: bool = False) -
     return project
 
 
+def give_sources(warehouse: Database) -> None:
+    """Do by hand what a first run needs: rows without a source cannot be in a key."""
+    for table in ("dv.patient_sat_personalia", "valset.valueset"):
+        warehouse.execute(f"update {table} set _source_system = 'his' where _source_system is null")
+
+
 def deliver_as_last(project: Path, **changed: str | None) -> None:
     """Deliver what the last night delivered; `changed` are other lines of patients, None for a patient that is missing."""
     lines = {number: changed.get(f"patient_{number}", line) for number, line in PATIENTS.items()}

@@ -125,7 +125,9 @@ values
     (77, 811, 'his', '2017-03-01 02:03', null, true, 0, 'Nobody');                                -- broken: no such hub
 insert into dv.patient_sat_contact (_id, type, _runid, _source_system, _insert_date, telnummer) values
     (1, 'mobiel', 811, 'his', '2017-03-01 02:03', '061'), (1, 'thuis', 811, 'his', '2017-03-01 02:03', ''),
-    (6, 'mobiel', 811, 'his', '2017-03-01 02:03', '066'), (7, 'thuis', 812, 'his', '2017-03-02 02:03', '077');
+    (6, 'mobiel', 811, 'his', '2017-03-01 02:03', '066'),
+    (6, 'mobiel', 812, 'his', '2017-03-02 02:03', '066'),                                         -- broken: active twice
+    (7, 'thuis', 812, 'his', '2017-03-02 02:03', '077');
 insert into dv.patient_sat_status (_id, _runid, _source_system, _insert_date, record_status) values
     (3, 812, 'his', '2017-03-02 02:03', 'deleted');
 insert into dv.traject_sat (_id, _runid, _source_system, _insert_date, start) values
@@ -163,7 +165,8 @@ create table valset.valueset (_runid numeric(8,2) not null, _source_system varch
     _active boolean default true, _revision int default 0, _valid boolean default true, _validation_msg varchar,
     valueset_naam text, code text, omschrijving text, unique (valueset_naam, code));
 insert into valset.valueset (_runid, _source_system, _insert_date, valueset_naam, code, omschrijving) values
-    (811, 'his', '2017-03-01 02:02', 'geslacht', 'm', 'man'), (811, 'his', '2017-03-01 02:02', 'geslacht', 'v', 'vrouw');
+    (811, 'his', '2017-03-01 02:02', 'geslacht', 'm', 'man'),
+    (811, null, '2017-03-01 02:02', 'geslacht', 'v', 'vrouw');                                    -- broken: no source
 
 create view dv.patient_view as
     select hub._id, hub._runid, hub._source_system, hub.type, hub.bk, d.geboortedatum as default_geboortedatum,

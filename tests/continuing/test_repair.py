@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from command_line.commands import pyelt
-from continuing.old_clinic import deliver_as_last, old_clinic, rows_of_all_tables
+from continuing.old_clinic import deliver_as_last, give_sources, old_clinic, rows_of_all_tables
 from databases import Database
 from docs.mornings import morning, words
 
 BROKEN = """\
+  dv.patient_sat_contact
+    1  rows that are active beside a later one of their key: the latest stays, the others end when the next one came
   dv.patient_sat_personalia
     1  rows without a source: they become those of pipe his, which alone fills the table
     1  rows whose key is not there: removed, and kept in sys.repaired_rows
@@ -27,9 +29,12 @@ BROKEN = """\
 what stood before them stands again
   sys.runs
     1  runs that PyELT never closed: closed at their start, with a note in exceptions
+  valset.valueset
+    1  rows without a source: they become those of pipe his, which alone fills the table
 """
 CHANGES = """\
   rows that change, with what hangs on them:
+    2  dv.patient_sat_contact
     4  dv.patient_sat_personalia
     2  dv.traject_arts_link
     4  dv.traject_arts_sat
@@ -37,6 +42,7 @@ CHANGES = """\
     5  sor_his.patient_hstage
     1  sor_his.traject_hstage
     1  sys.runs
+    1  valset.valueset
 """
 
 
@@ -56,7 +62,7 @@ def test_it_is_shown_first_then_mended_in_one_go_and_then_there_is_nothing_to_do
     shown = pyelt(capsys, *words(show, **here)[1:])
     assert (shown.code, shown.out) == (
         0,
-        BROKEN + CHANGES + "kliniek: 19 rows would be mended; nothing was changed (--dry-run)\n",
+        BROKEN + CHANGES + "kliniek: 22 rows would be mended; nothing was changed (--dry-run)\n",
     )
     assert rows_of_all_tables(warehouse) == before
     assert warehouse.rows("select to_regclass('sys.repairs')") == [(None,)]
@@ -67,13 +73,13 @@ def test_it_is_shown_first_then_mended_in_one_go_and_then_there_is_nothing_to_do
     done = pyelt(capsys, "repair", str(project), "--yes")
     assert (done.code, done.out) == (
         0,
-        BROKEN + CHANGES + "kliniek: 19 rows were mended; sys.repaired_rows has what they were\n",
+        BROKEN + CHANGES + "kliniek: 22 rows were mended; sys.repaired_rows has what they were\n",
     )
     mended = rows_of_all_tables(warehouse)
     again = pyelt(capsys, "repair", str(project), "--yes")
     assert (again.code, again.out) == (0, "kliniek: nothing to repair\n")
     assert rows_of_all_tables(warehouse) == mended
-    assert warehouse.rows("select pipeline, rows, jsonb_array_length(found) from sys.repairs") == [("kliniek", 19, 8)]
+    assert warehouse.rows("select pipeline, rows, jsonb_array_length(found) from sys.repairs") == [("kliniek", 22, 10)]
 
     personalia = "select _id, _runid::text, _source_system, _active, _revision, _finish_date, achternaam"
     assert warehouse.rows(f"{personalia} from dv.patient_sat_personalia where _id > 3 order by 1, 2") == [
@@ -82,6 +88,10 @@ def test_it_is_shown_first_then_mended_in_one_go_and_then_there_is_nothing_to_do
         (7, "812.00", "his", True, 0, None, "Gul"),
         (8, "811.00", "his", True, 0, None, "Hak"),
     ]
+    assert warehouse.rows(
+        "select type, _runid::text, _active, _revision, telnummer from dv.patient_sat_contact where _id = 6 order by 2"
+    ) == [("mobiel", "811.00", False, 0, "066"), ("mobiel", "812.00", True, 1, "066")]
+    assert warehouse.rows("select code, _source_system from valset.valueset order by 1") == [("m", "his"), ("v", "his")]
     assert warehouse.rows("select _id, fk_traject_hub, fk_arts_hub from dv.traject_arts_link order by 1") == [
         (1, 1, 1),
         (3, 2, 1),
@@ -107,7 +117,7 @@ def test_it_is_shown_first_then_mended_in_one_go_and_then_there_is_nothing_to_do
     # Nothing is lost: each row that went or changed stands in sys.repaired_rows as it was.
     gone = [row for table, rows in before.items() for row in rows if row not in mended[table]]
     kept = warehouse.rows("select count(*) from sys.repaired_rows where schemaname <> 'sys'")[0][0]
-    assert kept >= len(gone) == 18
+    assert kept >= len(gone) == 21
     assert warehouse.rows(
         "select tablename, before ->> '_id', before ->> 'achternaam' from sys.repaired_rows where what like '%%key is not there%%'",
         (),
@@ -152,11 +162,12 @@ def test_it_mends_a_warehouse_that_has_been_loaded_since_and_what_was_loaded_bef
     warehouse: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = old_clinic(warehouse, tmp_path)
-    warehouse.execute("update dv.patient_sat_personalia set _source_system = 'his' where _source_system is null")
+    give_sources(warehouse)
     assert pyelt(capsys, "run", str(project), "--date", "2026-01-01").code == 0
     stand_ins = "select relname from pg_class where relname like '%%duplicates' order by 1"
     assert [name for (name,) in warehouse.rows(stand_ins, ())] == [
         "patient_hstage_key_idx_duplicates",
+        "patient_sat_contact_active_key_duplicates",
         "patient_sat_personalia_active_key_duplicates",
         "traject_arts_link_references_key_duplicates",
     ]
@@ -196,7 +207,7 @@ def test_what_needs_a_person_is_left_with_the_statement_to_run(
         "      1  active rows of a source that no pipe has: no load goes on with them, so a pipe that delivers them adds its "
         'own; where a pipe has another name now: update "dv"."patient_sat_personalia" set _source_system = \'PIPE\' '
         "where _source_system = 'OLD NAME';\n"
-        "kliniek: 18 rows were mended; sys.repaired_rows has what they were\n"
+        "kliniek: 21 rows were mended; sys.repaired_rows has what they were\n"
     )
     again = pyelt(capsys, "repair", str(project), "--yes")
     assert again.out.endswith("kliniek: nothing to repair that can be mended here\n")
