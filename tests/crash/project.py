@@ -163,7 +163,7 @@ FIRST = Delivery(
         1;Anna;1980-01-01;f;06-1;06-2;d1;r1;good;1
         2;Bert;1981-01-01;m;06-3;;d1;r1;good;2
         3;Cor;1982-01-01;m;;06-4;d2;r2;bad;3
-        4;Dirk;yesterday;m;06-5;06-6;d2;r2;bad;many
+        4;Dirk;some day;m;06-5;06-6;d2;r2;bad;many
         5;Nobody;1984-01-01;m;06-7;;d9;r9;;
         6;Eva;2030-01-01;f;06-8;;d1;r1;;4
         7;Fred;1985-01-01;m;06-9;06-9;d3;r3;;5
@@ -192,7 +192,7 @@ WRONG = Delivery(
     patients="""
         1;Ann;1980-01-01;f;06-1;06-1;d3;r7;good;1
         3;Nobody;1982-01-01;m;;06-4;d2;r2;bad;3
-        4;Dirk;yesterday;m;06-5;06-7;d2;r2;worse;many
+        4;Dirk;some day;m;06-5;06-7;d2;r2;worse;many
         5;Nobody;1984-01-01;m;06-7;;d9;r9;;
         6;Eva;2031-01-01;f;;;d3;r1;;4
         7;Fred;1985-01-01;m;06-9;06-9;d3;r3;;x

@@ -149,6 +149,82 @@ def test_a_key_that_only_a_link_of_another_pipe_needs_goes_when_that_link_does(
     assert load.rows("select missing_bk from sys.waiting_references where resolved_runid is null") == [("x9",)]
 
 
+WAITING = """
+    select pipe, missing_bk from sys.waiting_references where resolved_runid is null order by 1, 2
+"""
+
+
+def test_a_link_does_not_come_back_on_a_key_that_only_another_pipes_link_still_holds(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    """The corrected pipe's own links are loaded first, while the other pipe's old link still stands on the key."""
+    load = two_pipes(warehouse, tmp_path)
+    night(load, tmp_path, DAY_1, his="a1", crm="a1")
+    deliver(tmp_path, "nr,person,ward\n1,x9,a\n", "crm/stays.csv")
+    night(load, tmp_path, DAY_2, his="a1 x9")
+    deliver(tmp_path, "nr,name,phone\na1,N,\n", "his/persons.csv")  # without x9; its stay in ward x is delivered
+    load.run(DAY_2, stages=[f"his.{stage}" for stage in ("sor.etl_sor", "dv.etl_hubs", "dv.etl_links")])
+    assert ("stay", "x9 in x") not in whole(load)
+    load.run(DAY_2, stages=["crm.dv.etl_links"])
+    assert whole(load) == sorted([*expected("a1"), ("ward", "x")])
+    assert load.rows(WAITING) == [("crm", "x9"), ("his", "x9")]
+    assert load.rows("select tablename from sys.given_keys where only_for_links") == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_after_one_pipe_was_cleared_alone_the_links_of_the_other_wait_from_the_next_night_on(
+    warehouse: Database, tmp_path: Path, again: bool
+) -> None:
+    load = two_pipes(warehouse, tmp_path)
+    night(load, tmp_path, DAY_1, his="a1", crm="a1")
+    deliver(tmp_path, "nr,person,ward\n1,x9,a\n2,a1,a\n", "crm/stays.csv")
+    night(load, tmp_path, DAY_2, his="a1 x9")
+    night(load, tmp_path, DAY_2, "his", his="a1")
+    assert ("stay", "x9 in a") in whole(load)
+    for _ in range(1 + again):
+        night(load, tmp_path, DAY_3)
+        assert whole(load) == expected("a1")
+        assert load.rows(WAITING) == [("crm", "x9")]
+        assert load.rows("select tablename from sys.given_keys where only_for_links") == []
+    # The night that let go of the link is taken back: nothing is lost, and it lets go again.
+    rewind(load.pipeline, Decimal(2), load.environment, now=datetime(2026, 3, 1), log=getLogger("rewind"))
+    assert whole(load) == expected("a1")
+    night(load, tmp_path, DAY_3)
+    assert load.rows(WAITING) == [("crm", "x9")]
+    night(load, tmp_path, date(2026, 1, 4), his="a1 x9")
+    assert whole(load) == sorted([*expected("a1", "x9"), ("stay", "x9 in a")])
+    assert load.rows(WAITING) == []
+
+
+def test_what_waited_for_a_key_that_was_taken_back_waits_on(warehouse: Database, tmp_path: Path) -> None:
+    load = two_pipes(warehouse, tmp_path)
+    night(load, tmp_path, DAY_1, his="a1", crm="a1")
+    deliver(tmp_path, "nr,person,ward\n1,x9,a\n", "crm/stays.csv")
+    night(load, tmp_path, DAY_2, his="a1")
+    night(load, tmp_path, DAY_3, his="a1 x9")
+    night(load, tmp_path, DAY_3, "his", his="a1")
+    night(load, tmp_path, date(2026, 1, 4))
+    assert whole(load) == expected("a1")
+    assert load.rows("select missing_bk, runid::text, resolved_runid from sys.waiting_references") == [
+        ("x9", "2.00", None)
+    ]
+
+
+def test_a_mapping_that_makes_keys_takes_over_one_whose_giver_was_taken_back(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    load = two_pipes(warehouse, tmp_path, missing="create_hub")
+    night(load, tmp_path, DAY_1, his="a1", crm="a1")
+    deliver(tmp_path, "nr,person,ward\n1,x9,a\n", "crm/stays.csv")
+    night(load, tmp_path, DAY_2, his="a1 x9")
+    night(load, tmp_path, DAY_2, "his", his="a1")
+    night(load, tmp_path, DAY_3)
+    assert whole(load) == sorted([*expected("a1"), ("person", "x9"), ("stay", "x9 in a")])
+    assert load.rows("select pipe, runid::text, left_behind from sys.given_keys where only_for_links") == [
+        ("crm", "2.00", False)
+    ]
+
+
 def test_a_key_that_comes_back_in_its_run_is_its_pipes_again(warehouse: Database, tmp_path: Path) -> None:
     load = two_pipes(warehouse, tmp_path)
     night(load, tmp_path, DAY_1, his="a1", crm="a1")

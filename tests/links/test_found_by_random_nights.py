@@ -251,3 +251,14 @@ def test_a_partner_that_a_new_mapping_brings_does_not_push_aside_the_one_that_an
     clinic.deliver(DAY_3, **PEOPLE, his_visits="5;P1;D1;;y 6;P1;;D2", lab_visits="1;P1;D1")
 
     assert ended(clinic) == [("P1", "D2", "his"), ("P1", "D2", "lab")]
+
+
+def test_a_row_that_waited_gave_no_link_that_could_end_when_a_rejected_row_behind_it_goes(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    his, lab = pipe(links=[visit()]), pipe("lab", files=("visits",), links=[visit()], validations=[BAD])
+    clinic = Clinic(warehouse, tmp_path, his, lab, visits=link(status=True))
+    clinic.deliver(DAY_1, **PEOPLE, lab_visits="1;P1;D9 2;P2;D2")
+    clinic.deliver(DAY_2, his_patients="P1", his_doctors="D9", his_visits="1;P1;D9", lab_visits="1;P1;D1;bad 2;P2;D2")
+    clinic.deliver(DAY_3, his_patients="P1", his_doctors="D9", his_visits="1;P1;D9", lab_visits="2;P2;D2")
+    assert ended(clinic) == []

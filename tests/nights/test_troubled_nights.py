@@ -91,8 +91,6 @@ class TroubledNights(RuleBasedStateMachine):
     def clear(self, pipe: str, kind: str, share: float) -> None:
         pipe = self.one_of(pipe, self.loaded())
         kind = kind if kind in self.troubles.done(pipe) else "etl_sor"
-        if kind == "etl_links" and self.troubles.stale:
-            (pipe,) = self.troubles.stale  # these come first: see `Troubles.pending`
         self.troubles.killed(pipe, [kind], share)
 
     @precondition(lambda self: self.loaded())

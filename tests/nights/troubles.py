@@ -113,8 +113,6 @@ class Troubles:
         """The kinds that the pipe still has to load in this night; all of them are cleared when it has none."""
         done = self.done(pipe)
         left = [kind for kind in KINDS if kind not in done]
-        if left == ["etl_links"] and self.stale - {pipe}:
-            return []  # links that are to go come first: while they stand, their keys do
         return ["etl_links"] if pipe in self.stale and not left else left
 
     @property
@@ -354,7 +352,7 @@ class Troubles:
     def finish(self) -> None:
         """Load what is still to do."""
         for kind in KINDS:
-            for pipe in sorted(PIPES, key=lambda pipe: pipe not in self.stale):
+            for pipe in PIPES:
                 if kind in self.pending(pipe):
                     self.load(pipe, kind)
 

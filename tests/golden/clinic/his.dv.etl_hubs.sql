@@ -434,11 +434,17 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [care_track_hstage -> CareTrack]
 with made as (
-    delete from "sys".given_keys as made using "dv"."care_track_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
-    returning made.row_id)
-update "dv"."care_track_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."care_track_hub" as h, (
+        select * from (
+        select r._key, 'care_track'::text as type
+    from pyelt_rows_2 as r where r._rank = 1 and r._key is not null) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."care_track_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- insert new keys: dv.organisation_hub  [organisation_hstage -> Organisation, organisation_hstage -> Clinic]
@@ -457,11 +463,21 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [organisation_hstage -> Organisation, organisation_hstage -> Clinic]
 with made as (
-    delete from "sys".given_keys as made using "dv"."organisation_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_4 union all select _key from pyelt_rows_5)
-    returning made.row_id)
-update "dv"."organisation_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."organisation_hub" as h, (
+        select * from (
+        select distinct on (_key) _key, type
+    from (
+        select _key, 'organisation'::text as type, 0 as depth from pyelt_rows_4 where _key is not null
+        union all
+        select _key, 'clinic'::text as type, 1 as depth from pyelt_rows_5 where _key is not null) as given
+    order by _key, depth desc, type) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."organisation_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- note keys that get a more specific type  [organisation_hstage -> Organisation, organisation_hstage -> Clinic]
@@ -504,11 +520,17 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [patient_hstage -> Patient]
 with made as (
-    delete from "sys".given_keys as made using "dv"."patient_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
-    returning made.row_id)
-update "dv"."patient_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."patient_hub" as h, (
+        select * from (
+        select r._key, 'patient'::text as type
+    from pyelt_rows_1 as r where true) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."patient_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- insert new keys: dv.practitioner_hub  [practitioner_hstage -> Practitioner]
@@ -523,11 +545,17 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [practitioner_hstage -> Practitioner]
 with made as (
-    delete from "sys".given_keys as made using "dv"."practitioner_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_3)
-    returning made.row_id)
-update "dv"."practitioner_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."practitioner_hub" as h, (
+        select * from (
+        select r._key, 'practitioner'::text as type
+    from pyelt_rows_3 as r where true) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."practitioner_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- look up the ids of the keys: dv.patient_hub  [patient_hstage -> Patient]
@@ -919,11 +947,17 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [Patient view -> Household]
 with made as (
-    delete from "sys".given_keys as made using "dv"."household_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_6)
-    returning made.row_id)
-update "dv"."household_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."household_hub" as h, (
+        select * from (
+        select r._key, 'household'::text as type
+    from pyelt_rows_6 as r where r._rank = 1 and r._key is not null) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."household_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.household_sat  [Patient view -> Household]

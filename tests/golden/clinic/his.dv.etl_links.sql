@@ -1,3 +1,9 @@
+-- look for keys whose giver was taken back
+select distinct schemaname, tablename from "sys".given_keys
+where left_behind and (schemaname, tablename) in (
+    select * from unnest(%(schemas)s::text[], %(tables)s::text[]))
+order by 1, 2;
+
 -- see what is new  [care_track_hstage -> CareTrackClinic]
 select state.fingerprint, state.key_fingerprint,
     array(
@@ -759,6 +765,12 @@ with given as (
     join "dv"."care_track_hub" h1 on h1.bk = k.key_1
     join "dv"."practitioner_hub" h2 on h2.bk = k.key_2
     join "dv"."care_track_practitioner_link" l on l."fk_care_track_hub" = h1._id and l."fk_practitioner_hub" = h2._id
+        and (coalesce(l._source_system, %(pipe)s) = %(pipe)s
+        or exists (
+            select from "sys".given_keys o
+            where (o.schemaname, o.tablename, o.row_id, o.pipe) = ('dv', 'care_track_practitioner_link', l._id, %(pipe)s)
+                and not o.only_for_links)
+        or exists (select from "dv"."care_track_practitioner_sat_status" o where o._id = l._id and o._source_system = %(pipe)s))
     union all
     select l._id, false, false from "pyelt_link_keys_2" k
     join "dv"."care_track_hub" h on h.bk = k.key_1

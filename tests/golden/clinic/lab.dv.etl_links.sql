@@ -1,3 +1,9 @@
+-- look for keys whose giver was taken back
+select distinct schemaname, tablename from "sys".given_keys
+where left_behind and (schemaname, tablename) in (
+    select * from unnest(%(schemas)s::text[], %(tables)s::text[]))
+order by 1, 2;
+
 -- see what is new  [lab_order_hstage -> LabOrderPatient]
 select state.fingerprint, state.key_fingerprint,
     array(
@@ -427,6 +433,13 @@ with given as (
     join "dv"."lab_order_hub" h1 on h1.bk = k.key_1
     join "dv"."analyte_hub" h2 on h2.bk = k.key_2
     join "dv"."lab_result_link" l on l."fk_lab_order_hub" = h1._id and l."fk_analyte_hub" = h2._id
+        and (coalesce(l._source_system, %(pipe)s) = %(pipe)s
+        or exists (
+            select from "sys".given_keys o
+            where (o.schemaname, o.tablename, o.row_id, o.pipe) = ('dv', 'lab_result_link', l._id, %(pipe)s)
+                and not o.only_for_links)
+        or exists (select from "dv"."lab_result_sat" o where o._id = l._id and o._source_system = %(pipe)s)
+        or exists (select from "dv"."lab_result_sat_status" o where o._id = l._id and o._source_system = %(pipe)s))
     ) touched
 ), judged as (
     select l._id, l.type,

@@ -221,11 +221,17 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [invoice_hstage -> Invoice]
 with made as (
-    delete from "sys".given_keys as made using "dv"."invoice_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_1)
-    returning made.row_id)
-update "dv"."invoice_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."invoice_hub" as h, (
+        select * from (
+        select r._key, 'invoice'::text as type
+    from pyelt_rows_1 as r where true) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."invoice_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- insert new keys: dv.patient_hub  [invoice_hstage -> Patient]
@@ -240,11 +246,17 @@ on conflict do nothing;
 
 -- give keys that links needed their source  [invoice_hstage -> Patient]
 with made as (
-    delete from "sys".given_keys as made using "dv"."patient_hub" as h
-    where made.only_for_links and made.runid = %(runid)s and (made.schemaname, made.tablename) = (%(schema)s, %(table)s)
-        and h._id = made.row_id and h.bk in (select _key from pyelt_rows_2)
-    returning made.row_id)
-update "dv"."patient_hub" as h set _source_system = %(pipe)s, _insert_date = %(load_time)s
+    delete from "sys".given_keys as made using "dv"."patient_hub" as h, (
+        select * from (
+        select r._key, 'patient'::text as type
+    from pyelt_rows_2 as r where r._rank = 1 and r._key is not null) as every
+        where exists (
+            select from "sys".given_keys
+            where only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s))) as given
+    where made.only_for_links and (made.runid = %(runid)s or made.left_behind)
+        and (made.schemaname, made.tablename) = (%(schema)s, %(table)s) and h._id = made.row_id and h.bk = given._key
+    returning made.row_id, given.type)
+update "dv"."patient_hub" as h set _source_system = %(pipe)s, _runid = %(runid)s, _insert_date = %(load_time)s, type = made.type
 from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.invoice_sat  [invoice_hstage -> Invoice]

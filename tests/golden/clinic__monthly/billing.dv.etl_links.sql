@@ -1,3 +1,9 @@
+-- look for keys whose giver was taken back
+select distinct schemaname, tablename from "sys".given_keys
+where left_behind and (schemaname, tablename) in (
+    select * from unnest(%(schemas)s::text[], %(tables)s::text[]))
+order by 1, 2;
+
 -- see what is new  [invoice_hstage -> InvoicePatient]
 select state.fingerprint, state.key_fingerprint,
     array(

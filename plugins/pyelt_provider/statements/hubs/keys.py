@@ -28,8 +28,7 @@ def insert_hub_keys(
     if first:
         return
     mapping = ", ".join(entity.name for entity in entities)
-    keys = " union all ".join(f"select _key from {entity.rows}" for entity in entities)
-    yield claim_keys(stage, run, table, mapping, keys)
+    yield claim_keys(stage, run, table, mapping, _typed_keys(stage.pipeline, entities))
     traceless = [entity for entity in entities if not _leaves_a_row(entity)]
     if traceless:
         given = " union all ".join(f"select _key from {entity.rows}" for entity in traceless)

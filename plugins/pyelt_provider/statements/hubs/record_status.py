@@ -128,12 +128,13 @@ def _loaded_keys(stage: Stage, entity: MappedEntity) -> str:
 
 
 def _brought_or_given(stage: Stage, entity: MappedEntity) -> str:
-    """The condition that the pipe brought a key of the hub, or gives it as well."""
+    """The condition that the pipe brought a key of the hub (not only for its links), or gives it as well."""
     table = entity.hub.table
-    return f"""(coalesce(h._source_system, %(pipe)s) = %(pipe)s or h._id in (
-        select row_id from {quote(stage.pipeline.sys_schema)}.given_keys
-        where pipe = %(pipe)s and not only_for_links
-            and (schemaname, tablename) = ({text_literal(table.schema)}, {text_literal(table.name)})))"""
+    noted = f"""select row_id from {quote(stage.pipeline.sys_schema)}.given_keys
+        where (schemaname, tablename) = ({text_literal(table.schema)}, {text_literal(table.name)}) and"""
+    return f"""(coalesce(h._source_system, %(pipe)s) = %(pipe)s and h._id not in (
+        {noted} only_for_links) or h._id in (
+        {noted} pipe = %(pipe)s and not only_for_links))"""
 
 
 def _every_key(stage: Stage, entity: MappedEntity) -> str:

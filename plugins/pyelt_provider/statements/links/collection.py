@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyelt_provider.identifiers import TableName
 from pyelt_provider.model.domain import Hub, Link
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
 from pyelt_provider.planning.run import Run
@@ -30,7 +31,7 @@ from pyelt_provider.statements.mappings.row_isolation import (
 from pyelt_provider.statements.step import Count, Isolated, Number, Program, Routine, Statement, one
 
 
-def look(stage: Stage, run: Run, link: Link, mapping: LinkMapping) -> Routine[LinkWork]:
+def look(stage: Stage, run: Run, link: Link, mapping: LinkMapping, left: frozenset[TableName]) -> Routine[LinkWork]:
     """Return what a mapping has to do in this run; asks also whether keys that it waits for are there now."""
     source, entity = mapping.source, as_entity(stage, link, mapping)
     delta = yield from mapping_delta(stage, run, mapping.name, source, entity.fingerprint, entity.key_fingerprint)
@@ -40,10 +41,10 @@ def look(stage: Stage, run: Run, link: Link, mapping: LinkMapping) -> Routine[Li
     arrived = False
     if not delta.full and mapping.missing_reference is MissingReference.WAIT:
         if source.is_incremental:
-            resolved = yield end_waiting(stage, run, mapping, link)
+            resolved = yield end_waiting(stage, run, mapping, link, left)
             arrived = resolved.row_count > 0
         else:
-            arrived = bool((yield see_arrived(stage, mapping, link)).value)
+            arrived = bool((yield see_arrived(stage, mapping, link, left)).value)
     return LinkWork(
         mapping=mapping,
         link=link,
@@ -52,6 +53,7 @@ def look(stage: Stage, run: Run, link: Link, mapping: LinkMapping) -> Routine[Li
         arrived=arrived,
         number=entity.number,
         entity=entity,
+        left=left,
     )
 
 

@@ -169,7 +169,7 @@ from (
     {selected}
     {conditions(work.source, *usable(work), *narrowed)}{unkeyed}
 ) c
-{hub_joins(stage, group.link)}
+{hub_joins(stage, work)}
 """,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
@@ -16,13 +15,14 @@ from pyelt_provider.statements.ddl.bulk_mode import BULK_ROWS, load_alone, load_
 from pyelt_provider.statements.ddl.tables import link_spec
 from pyelt_provider.statements.links.collection import collect, look
 from pyelt_provider.statements.links.history import LinkGroup, link_type
+from pyelt_provider.statements.links.left_keys import give_up_left_keys, links_of_pipe
 from pyelt_provider.statements.links.rows import Collected, LinkWork
 from pyelt_provider.statements.links.satellites import find_winners, satellite_sources
 from pyelt_provider.statements.links.status import load_status
 from pyelt_provider.statements.links.waiting import resolve_absent, start_waiting
 from pyelt_provider.statements.mappings.deltas import forget_removed, record_position
 from pyelt_provider.statements.mappings.fk_columns import GivenIds, fill_fk_columns
-from pyelt_provider.statements.mappings.given_keys import note_given
+from pyelt_provider.statements.mappings.given_keys import adopt_keys, note_given
 from pyelt_provider.statements.satellites.load import load_satellite
 from pyelt_provider.statements.satellites.owner import link_owner
 from pyelt_provider.statements.sql.expressions import identifies
@@ -38,27 +38,25 @@ def etl_links(stage: Stage, run: Run) -> Program:
     makes the key, or is rejected, as the mapping says). Link tables are filled in one statement each, in the order of
     their names and ids, so that pipes which run side by side cannot wait for each other in a circle.
     """
+    left = yield from give_up_left_keys(stage, run)
     views: list[tuple[Link, tuple[LinkMapping, ...]]] = []
     direct: list[tuple[Link, tuple[LinkMapping, ...]]] = []
-    for link, mappings in _by_link(stage):
+    for link, mappings in links_of_pipe(stage):
         (views if any(mapping.source.view for mapping in mappings) else direct).append((link, mappings))
     done: list[LinkWork] = []
     for phase in (direct, views):
-        yield from _load_phase(stage, run, phase, done)
+        yield from _load_phase(stage, run, phase, left, done)
     if len(done) == len(stage.the_pipe.links) and any(work.delta.others_went for work in done):
         yield forget_removed(stage, run)
     yield from validate_vault(stage, run)
 
 
-def _by_link(stage: Stage) -> Iterator[tuple[Link, tuple[LinkMapping, ...]]]:
-    links = stage.pipeline.links
-    ordered = sorted(stage.the_pipe.links, key=lambda mapping: (links[mapping.link].table, mapping.name))
-    for name, mappings in groupby(ordered, key=lambda mapping: mapping.link):
-        yield links[name], tuple(mappings)
-
-
 def _load_phase(
-    stage: Stage, run: Run, phase: list[tuple[Link, tuple[LinkMapping, ...]]], done: list[LinkWork]
+    stage: Stage,
+    run: Run,
+    phase: list[tuple[Link, tuple[LinkMapping, ...]]],
+    left: frozenset[TableName],
+    done: list[LinkWork],
 ) -> Program:
     collected: list[LinkGroup] = []
     counted: dict[int, Collected] = {}
@@ -66,7 +64,7 @@ def _load_phase(
         # Mappings of a link with history are judged together; the others can fail alone.
         units = (mappings,) if _has_history(link, mappings) else tuple((mapping,) for mapping in mappings)
         for unit in units:
-            program = _collect(stage, run, link, unit, collected, counted, done)
+            program = _collect(stage, run, link, unit, left, collected, counted, done)
             yield from _guarded(stage, run, unit, program)
     yield from _create_keys_of_hubs(stage, run, [work for group in collected for work in group.works], counted)
     for _, groups in groupby(collected, key=lambda group: group.link.name):
@@ -120,13 +118,14 @@ def _collect(
     run: Run,
     link: Link,
     mappings: tuple[LinkMapping, ...],
+    left: frozenset[TableName],
     groups: list[LinkGroup],
     counted: dict[int, Collected],
     done: list[LinkWork],
 ) -> Program:
     works = []
     for mapping in mappings:
-        works.append((yield from look(stage, run, link, mapping)))
+        works.append((yield from look(stage, run, link, mapping, left)))
     group = LinkGroup(
         link=link,
         works=tuple(works),
@@ -170,6 +169,10 @@ def _create_keys_of_hubs(stage: Stage, run: Run, works: list[LinkWork], counted:
             wanted.setdefault((hub.table, hub.type), []).append(rows)
     for (table, hub_type), queries in sorted(wanted.items()):
         yield _create_hub_keys(stage, run, table, hub_type, queries)
+        if any(table in work.left for work in creating):
+            missing = "\n        union\n        ".join(queries)
+            ids = f"select h._id, %(runid)s as runid from {table.sql} as h where h.bk in ({missing})"
+            yield adopt_keys(stage, run, table, ids)
     for work in creating:
         yield _find_created_keys(stage, work)
 

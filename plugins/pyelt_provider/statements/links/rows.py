@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyelt_provider.identifiers import opaque, quote
+from pyelt_provider.identifiers import TableName, opaque, quote
 from pyelt_provider.model.domain import Link
 from pyelt_provider.model.mapping import LinkMapping, MappingSource, MissingReference
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.deltas import Delta, touched_parameters, touched_rows
+from pyelt_provider.statements.mappings.given_keys import not_left
 from pyelt_provider.statements.mappings.mapped_rows import MappedEntity
 from pyelt_provider.statements.mappings.row_isolation import fenced_relation
 from pyelt_provider.statements.sql.casts import key_expression
@@ -26,7 +27,7 @@ class LinkWork:
 
     `full`: all rows of the source are compared, else those that `delta` and the waiting references name. `arrived`:
     references that waited are there now. `number` makes the names of its temporary tables. `entity` is the mapping as
-    the judging of single rows sees it.
+    the judging of single rows sees it. `left` are the hubs with keys that were left behind, which are not looked up.
     """
 
     mapping: LinkMapping
@@ -36,6 +37,7 @@ class LinkWork:
     arrived: bool
     number: int
     entity: MappedEntity
+    left: frozenset[TableName] = frozenset()
 
     @property
     def name(self) -> str:
@@ -155,12 +157,14 @@ from (
     )
 
 
-def hub_joins(stage: Stage, link: Link) -> str:
+def hub_joins(stage: Stage, work: LinkWork) -> str:
     """Return left joins from ``c.key_n`` to the hubs of the link, as h1, h2, ..."""
-    return "\n".join(
-        f"left join {stage.pipeline.hubs[reference.hub].table.sql} h{number} on h{number}.bk = c.key_{number}"
-        for number, reference in enumerate(link.references, 1)
-    )
+    joins = []
+    for number, reference in enumerate(work.link.references, 1):
+        hub = stage.pipeline.hubs[reference.hub].table
+        there = f" and {not_left(stage, hub, f'h{number}')}" if hub in work.left else ""
+        joins.append(f"left join {hub.sql} h{number} on h{number}.bk = c.key_{number}{there}")
+    return "\n".join(joins)
 
 
 def resolved_columns(link: Link) -> str:
@@ -191,7 +195,7 @@ from (
     from {relation(work, excluded=excluded)}
     {conditions(work.source, *usable(work), *narrowed)}
 ) c
-{hub_joins(stage, work.link)}
+{hub_joins(stage, work)}
 """,
     )
 

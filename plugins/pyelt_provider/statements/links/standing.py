@@ -78,7 +78,7 @@ from (
     from {work.entity.relation}
     {where}
 ) c
-{hub_joins(stage, work.link)}
+{hub_joins(stage, work)}
 """,
     )
 
@@ -176,7 +176,7 @@ insert into {work.rows} (row_id, usable, run_number, {_resolved_names(work.link)
 select {work.row_id} as row_id, false, c.run_number,
     {resolved_columns(work.link)}
 from (select * from {_standing(work)} where {known}) c
-{hub_joins(stage, work.link)}
+{hub_joins(stage, work)}
 """,
     )
 

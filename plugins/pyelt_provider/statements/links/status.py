@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pyelt_provider.identifiers import TableName, quote
-from pyelt_provider.model.domain import Link, SatelliteKind
+from pyelt_provider.model.domain import Link
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.links.given_links import given_links, is_given
 from pyelt_provider.statements.links.history import LinkGroup, link_type
 from pyelt_provider.statements.step import Count, Program, Statement
 
@@ -28,7 +29,7 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
 
 
 def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:
-    """Work out for every touched link whether it is current for this pipe: `_id`, `current`."""
+    """Work out for every touched link whether it is current for this pipe: `_id`, `current`. Half a link is none."""
     link = group.link
     fks = tuple(quote(reference.column) for reference in link.references)
     fk_list = ", ".join(f"r.{fk}" for fk in fks)
@@ -65,8 +66,6 @@ def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
             # The runs whose rows a mapping had not looked at before: such a row alone gave no link until now.
             **{f"unseen_{work.number}": list(work.delta.runids) for work in group.works},
             "pipe": stage.pipe_name,
-            "schema": link.table.schema,
-            "table": link.table.name,
         },
         sql=f"""
 create temporary table {group.states} on commit drop as
@@ -103,13 +102,10 @@ from judged
 
 def _touched_links(stage: Stage, group: LinkGroup, status: TableName) -> str:
     """A query of the links that closed rows gave (and all others of the changed rows' driving keys):
-    `_id`, `gone`, `closed_now`.
-
-    A link that nobody brought (an old PyELT may leave the source empty) is that of each pipe; half a link is none.
-    """
+    `_id`, `gone`, `closed_now`."""
     link = group.link
     if group.full:
-        return _given_links(stage, link, status)
+        return f"    select _id, false as gone, false as closed_now from (\n    {given_links(stage, link)}) given"
     # What an active row gives stands among the rows that were collected, unless it is rejected and gives nothing.
     own = _links_of(stage, link, f"(select * from {group.keys} where gone)")
     if link.driving is None:
@@ -126,23 +122,6 @@ def _touched_links(stage: Stage, group: LinkGroup, status: TableName) -> str:
        or exists (select from {status.sql} st where st._id = l._id and st._source_system = %(pipe)s and st._active)"""
 
 
-def _given_links(stage: Stage, link: Link, status: TableName) -> str:
-    """A query of all links that the pipe ever gave: it brought them, filled a satellite of them, or it is noted.
-
-    Staging is not asked: its closed rows do not tell which mappings and filters there were when they stood.
-    """
-    filled = [s.table for s in link.satellites if s.kind is not SatelliteKind.RECORD_STATUS]
-    satellites = "".join(
-        f"\n    union all\n    select _id, false, false from {table.sql} where _source_system = %(pipe)s and _active"
-        for table in (status, *filled)
-    )
-    return f"""    select _id, false as gone, false as closed_now from {link.table.sql}
-    where coalesce(_source_system, %(pipe)s) = %(pipe)s
-    union all
-    select row_id, false, false from {quote(stage.pipeline.sys_schema)}.given_keys
-    where pipe = %(pipe)s and not only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s){satellites}"""
-
-
 def _links_of(stage: Stage, link: Link, keys: str) -> str:
     joins = "\n    ".join(
         f"join {stage.pipeline.hubs[r.hub].table.sql} h{n} on h{n}.bk = k.key_{n}"
@@ -152,7 +131,8 @@ def _links_of(stage: Stage, link: Link, keys: str) -> str:
     of_type = " and l.type = k.type" if link.types else ""
     return f"""    select l._id, true as gone, k.closed_now from {keys} k
     {joins}
-    join {link.table.sql} l on {same}{of_type}"""
+    join {link.table.sql} l on {same}{of_type}
+        and {is_given(stage, link, "l")}"""
 
 
 def close_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:

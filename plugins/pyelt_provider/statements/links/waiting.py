@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pyelt_provider.identifiers import quote
+from pyelt_provider.identifiers import TableName, quote
 from pyelt_provider.model.domain import Link
 from pyelt_provider.model.mapping import LinkMapping
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.links.rows import LinkWork
+from pyelt_provider.statements.mappings.given_keys import not_left
 from pyelt_provider.statements.step import Count, Statement
 
 
-def end_waiting(stage: Stage, run: Run, mapping: LinkMapping, link: Link) -> Statement:
+def end_waiting(stage: Stage, run: Run, mapping: LinkMapping, link: Link, left: frozenset[TableName]) -> Statement:
     """Resolve the references of a mapping whose key has arrived, or whose staging row is closed or rejected now.
 
     Their rows are looked at again in this run (`touched`). Asks the hub's index once for each reference that waits.
@@ -28,13 +29,13 @@ def end_waiting(stage: Stage, run: Run, mapping: LinkMapping, link: Link) -> Sta
         sql=f"""
 update {sys}.waiting_references w set resolved_runid = %(runid)s
 where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-  and ({_arrived(stage, link)}
+  and ({_arrived(stage, link, left)}
     or (select true from {staging.table.sql} s where s._id = w.row_id and s._active and s._valid) is null)
 """,
     )
 
 
-def see_arrived(stage: Stage, mapping: LinkMapping, link: Link) -> Statement:
+def see_arrived(stage: Stage, mapping: LinkMapping, link: Link, left: frozenset[TableName]) -> Statement:
     """One row: whether the key of any waiting reference of the mapping is there now."""
     sys = quote(stage.pipeline.sys_schema)
     return Statement(
@@ -47,7 +48,7 @@ def see_arrived(stage: Stage, mapping: LinkMapping, link: Link) -> Statement:
 select exists (
     select from {sys}.waiting_references w
     where w.pipe = %(pipe)s and w.mapping = %(mapping)s and w.resolved_runid is null
-      and ({_arrived(stage, link)}))
+      and ({_arrived(stage, link, left)}))
 """,
     )
 
@@ -107,13 +108,16 @@ def _roles(stage: Stage, link: Link) -> dict[str, object]:
     return {**_hub_names(stage, link), **{f"role_{n}": r.role for n, r in enumerate(link.references, 1)}}
 
 
-def _arrived(stage: Stage, link: Link) -> str:
+def _arrived(stage: Stage, link: Link, left: frozenset[TableName]) -> str:
     # A scalar subquery is answered by the hub's index for each row; `exists` may be turned into a hash of the whole hub.
-    return "\n    or ".join(
-        f"w.hub = %(hub_{number})s and (select true from {stage.pipeline.hubs[reference.hub].table.sql} h"
-        " where h.bk = w.missing_bk)"
-        for number, reference in enumerate(link.references, 1)
-    )
+    conditions = []
+    for number, reference in enumerate(link.references, 1):
+        hub = stage.pipeline.hubs[reference.hub].table
+        there = f" and {not_left(stage, hub, 'h')}" if hub in left else ""
+        conditions.append(
+            f"w.hub = %(hub_{number})s and (select true from {hub.sql} h where h.bk = w.missing_bk{there})"
+        )
+    return "\n    or ".join(conditions)
 
 
 def _missing(link: Link) -> str:

@@ -103,12 +103,15 @@ create index if not exists journal_row on {s}.journal (schemaname, tablename, ro
 create index if not exists journal_builds on {s}.journal (schemaname, tablename, id) where before ? '@built';
 
 -- Who gives a key or link where no row of the vault says it: a pipe that fills no satellite of what another one brought;
--- and which keys of hubs nobody gives, that were made or are left only for links.
+-- and which keys of hubs nobody gives, that were made or are left only for links. left_behind: who gave the key was taken
+-- back, so the links on it have to wait for it again.
 create table if not exists {s}.given_keys (
     schemaname text not null, tablename text not null, row_id bigint not null, pipe text not null,
     runid numeric not null, only_for_links boolean not null,
     primary key (schemaname, tablename, row_id, pipe, only_for_links));
+alter table {s}.given_keys add column if not exists left_behind boolean not null default false;
 create index if not exists given_keys_run on {s}.given_keys (runid, pipe);
+create index if not exists given_keys_left on {s}.given_keys (schemaname, tablename, row_id) where left_behind;
 
 -- Staging rows that one mapping cannot use (a cast that fails); freed_runid says which run could use them again.
 create table if not exists {s}.rejected_rows (

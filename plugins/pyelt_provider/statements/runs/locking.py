@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyelt_provider.identifiers import TableName
-from pyelt_provider.planning.plan import pipe_stages
+from pyelt_provider.planning.plan import link_lookups, pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, TargetKind
+from pyelt_provider.statements.mappings.given_keys import see_left_keys
 from pyelt_provider.statements.step import Program, Statement
 
 LOADING = (StageKind.ETL_SOR, StageKind.ETL_VALSET, StageKind.ETL_HUBS, StageKind.ETL_LINKS)
@@ -20,8 +21,8 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
     """Take the pipe's lock and an advisory lock per table, by name; all are gone when the transaction ends.
 
     A pipe's loading stages never run at the same time. Tables that pipes share are locked shared; exclusively when
-    something is to be taken back, and while a table of the stage is still empty (its first load drops indexes and keys
-    and makes them anew). `etl_dm` locks its models exclusively.
+    something is to be taken back or links are to be given up, and while a table of the stage is still empty (its first
+    load drops indexes and keys and makes them anew). `etl_dm` locks its models exclusively.
     """
     if stage.kind is StageKind.ETL_DM:
         yield from _take([target.table for target in stage.writes], exclusive=True)
@@ -46,6 +47,9 @@ def lock_stage(stage: Stage, run: Run, *, exclusive: bool) -> Program:
         assumed=((False,),),
     )
     exclusive = exclusive or bool(empty.value)
+    if stage.kind is StageKind.ETL_LINKS and not exclusive:
+        # Keys whose giver was taken back: links that stand on them are taken back, too.
+        exclusive = bool((yield see_left_keys(stage, link_lookups(stage.pipeline, stage.the_pipe))).rows)
     yield from _take(shared, exclusive=exclusive)
 
 

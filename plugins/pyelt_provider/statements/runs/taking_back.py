@@ -15,7 +15,7 @@ from pyelt_provider.identifiers import TableName, quote
 from pyelt_provider.planning.plan import link_lookups, pipe_stages
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, Target, TargetKind
-from pyelt_provider.statements.runs.heirs import take_back_keys
+from pyelt_provider.statements.mappings.heirs import take_back_keys
 from pyelt_provider.statements.runs.locking import LOADING
 from pyelt_provider.statements.step import Count, Program, Statement
 

@@ -1,17 +1,19 @@
 """Takes back keys of hubs and links that a run brought in: those that nobody needs go, the others get an heir.
 
 The heir is who would have brought the key, had the run not: the pipe that filled a satellite of it first, or that notes in
-`sys.given_keys` that it gives it. A key of a hub that only links need stays for them, until they go.
+`sys.given_keys` that it gives it. A key of a hub that only links need is left behind for them: nobody looks it up, and at
+its next turn each pipe lets its links on it wait (see `links.left_keys`), until somebody gives the key again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyelt_provider.identifiers import TableName, quote, text_literal
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
-from pyelt_provider.statements.mappings.given_keys import key_parameters
+from pyelt_provider.statements.mappings.given_keys import key_parameters, left_keys
 from pyelt_provider.statements.step import Count, Program, Routine, Statement
 
 
@@ -48,11 +50,34 @@ where (runid, pipe) = (%(runid)s, %(pipe)s) and (schemaname, tablename) = (%(sch
     and {"" if only_for_links else "not "}exists (
         select from {sys}.given_keys as made
         where made.only_for_links and made.row_id = k._id and (made.schemaname, made.tablename) = (%(schema)s, %(table)s))"""
+    yield _drop(stage, table, users, known, brought)
+    yield from _bequeath(stage, table, users, known, brought)
+
+
+def give_up_links(stage: Stage, link: TableName, ids: str) -> Program:
+    """Let the pipe give the links no more whose `_id` the query `ids` returns; those that it brought go, or get an heir."""
+    known = {"schema": link.schema, "table": link.name, "pipe": stage.pipe_name, "runid": None}
+    users = yield from _users(link)
+    brought = f"k._source_system = %(pipe)s and k._id in ({ids})"
+    yield _drop(stage, link, users, known, brought)
+    yield from _bequeath(stage, link, users, known, brought)
+
+
+def drop_left_keys(stage: Stage, hub: TableName) -> Program:
+    """Take the keys out of a hub that were left behind for links, and that no link needs any more."""
+    users = yield from _users(hub)
+    yield _drop(stage, hub, users, {"schema": hub.schema, "table": hub.name}, f"k._id in ({left_keys(stage, hub)})")
+
+
+def _drop(
+    stage: Stage, table: TableName, users: tuple[_User, ...], known: Mapping[str, object], brought: str
+) -> Statement:
+    sys = quote(stage.pipeline.sys_schema)
     unused = "".join(
         f"\n    and not exists (select from {user.table.sql} as u where u.{quote(user.column)} = k._id)"
         for user in users
     )
-    yield Statement(
+    return Statement(
         label="take back keys that nobody needs",
         parameters=known,
         table=table,
@@ -71,6 +96,11 @@ forgotten as (
     where made.row_id = gone._id and (made.schemaname, made.tablename) = (%(schema)s, %(table)s))
 select _id from gone""",
     )
+
+
+def _bequeath(
+    stage: Stage, table: TableName, users: tuple[_User, ...], known: Mapping[str, object], brought: str
+) -> Program:
     heirs = f"pg_temp.{quote('pyelt_heirs')}"
     found = yield Statement(
         label="see who needs the other keys",
@@ -149,7 +179,7 @@ def _types(stage: Stage, table: TableName) -> list[tuple[str, str]]:
     return sorted(found, key=lambda given: (given[0], found[given], given[1]))
 
 
-def _give(stage: Stage, table: TableName, heirs: str, known: dict[str, object]) -> Program:
+def _give(stage: Stage, table: TableName, heirs: str, known: Mapping[str, object]) -> Program:
     sys = quote(stage.pipeline.sys_schema)
     yield Statement(
         label="leave the other keys to who needs them",
@@ -185,11 +215,11 @@ where noted.row_id = heir._id and (noted.schemaname, noted.tablename) = (%(schem
     and (noted.only_for_links or not heir.is_link and noted.pipe = heir.pipe)""",
     )
     yield Statement(
-        label="note which keys only links need",
+        label="note which keys are left behind for links",
         parameters=known,
         sql=f"""
-insert into {sys}.given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links)
-select %(schema)s, %(table)s, heir._id, heir.pipe, heir.runid, true
+insert into {sys}.given_keys (schemaname, tablename, row_id, pipe, runid, only_for_links, left_behind)
+select %(schema)s, %(table)s, heir._id, heir.pipe, heir.runid, true, true
 from {heirs} as heir where heir.is_link
 on conflict do nothing""",
     )
