@@ -83,6 +83,14 @@ def test_a_project_whose_sql_works_is_fine_and_the_warehouse_stays_empty(
     assert said.out == (
         "small: fine; every expression works on the databases\n"
         "  2 pipes, 4 staging tables, 2 hubs, 1 link, 1 valueset, 4 mappings, 2 datamarts; DAG small\n"
+        "  the next run adds to the warehouse:\n"
+        "    bookkeeping tables\n"
+        "    5 new schemas\n"
+        "    dv: 6 new tables, 3 new views\n"
+        "    sor_his: 5 new tables\n"
+        "    sor_lab: 7 new tables\n"
+        "    valset: 2 new tables\n"
+        "    2 new datamarts\n"
     )
     assert warehouse.rows("select nspname from pg_namespace where nspname !~ '^pg_|information_schema|public'") == []
 

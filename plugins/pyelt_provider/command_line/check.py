@@ -6,6 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyelt_provider.command_line.dags import stale_dag_files
 from pyelt_provider.command_line.exit_codes import ExitCode, UsageError
@@ -15,11 +16,16 @@ from pyelt_provider.errors import ConfigError, Problem, PyeltError
 from pyelt_provider.model.connection import masked
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.plan import build_plans
+from pyelt_provider.statements.repair.damage import damage_lines
+
+if TYPE_CHECKING:
+    from pyelt_provider.command_line.database_check import DatabaseCheck
 
 DESCRIPTION = """\
 Read projects and list every problem, each as file:line: path: what is wrong; what would be right. Opens no delivery, no
 database and no network. With --database, every SQL expression is also checked by the databases themselves: the tables are
-made inside a transaction of the warehouse that is rolled back, and the source databases are asked for their columns."""
+made inside a transaction of the warehouse that is rolled back, and the source databases are asked for their columns.
+Then it also tells what the next run would add to the warehouse, and what an old PyELT left broken in it."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,17 +67,25 @@ def run(arguments: argparse.Namespace) -> int:
     code = ExitCode.FINE
     notes: list[str] = []
     for project in projects:
+        seen: DatabaseCheck | None = None
         try:
             pipeline = read_pipeline(project)
             check_views(pipeline)
             build_plans(pipeline)
             if arguments.database:
-                notes += _database(pipeline, arguments.date)
+                seen = _database(pipeline, arguments.date)
+                if seen.problems:
+                    raise ConfigError(tuple(seen.problems))
         except ConfigError as error:
             code = ExitCode.FAILED
             print(_listing(project, error.problems), file=sys.stderr)
         else:
             print(summary(pipeline, with_database=arguments.database))
+        if seen is not None:
+            notes += seen.notes
+            for line in _seen(project, seen):
+                print(line)
+            notes += _broken(project, seen)
     notes += stale_dag_files(projects)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -90,7 +104,32 @@ def check_views(pipeline: Pipeline) -> None:
         raise ConfigError(tuple(problems)) from None
 
 
-def _database(pipeline: Pipeline, day: str | None) -> list[str]:
+def _seen(project: Path, seen: DatabaseCheck) -> list[str]:
+    """What the next run would add, and what an old PyELT left broken."""
+    lines = []
+    added = seen.additions.lines()
+    if added and (seen.damage or not seen.problems):
+        some = ", as far as the problems let it be seen" if seen.problems else ""
+        lines.append(f"  the next run adds to the warehouse{some}:")
+        lines += [f"    {line}" for line in added]
+    elif not seen.problems:
+        lines.append("  the warehouse has all that it needs")
+    if seen.damage:
+        lines.append("  broken in the warehouse:")
+        lines += [f"  {line}" for line in damage_lines(seen.damage)]
+    if any(found.damage.repair is not None for found in seen.damage):
+        lines.append(f"  what mends it: pyelt repair {project} --dry-run")
+    return lines
+
+
+def _broken(project: Path, seen: DatabaseCheck) -> list[str]:
+    if not seen.damage:
+        return []
+    tables = len({found.damage.table for found in seen.damage})
+    return [f"{project}: rows of {_count(tables, 'table')} in the warehouse are broken, as listed"]
+
+
+def _database(pipeline: Pipeline, day: str | None) -> DatabaseCheck:
     from pyelt_provider.command_line.database_check import check_database
     from pyelt_provider.execution.environment import LocalEnvironment
 
@@ -100,7 +139,7 @@ def _database(pipeline: Pipeline, day: str | None) -> list[str]:
             start = datetime.fromisoformat(day).replace(tzinfo=UTC)
         except ValueError:
             raise UsageError(f"--date {day!r} is not a day; write it as 2026-01-31") from None
-    return list(check_database(pipeline, LocalEnvironment(), start))
+    return check_database(pipeline, LocalEnvironment(), start)
 
 
 def _listing(project: Path, problems: tuple[Problem, ...]) -> str:

@@ -1,4 +1,7 @@
-"""What only databases know of a project: makes its tables in a transaction, has its SQL explained, and rolls back."""
+"""What only databases know of a project: makes its tables in a transaction, has its SQL explained, and rolls back.
+
+So it also sees what the next run would add to the warehouse, and counts what an old PyELT left broken there.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pyelt_provider.command_line.additions import Additions
 from pyelt_provider.errors import ConfigError, DeliveryMissing, Problem, PyeltError
 from pyelt_provider.execution.delivery_steps import read_columns
 from pyelt_provider.execution.environment import Environment
@@ -27,6 +31,8 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
 from pyelt_provider.statements.mappings.checks import mapping_problems
 from pyelt_provider.statements.programs import statements_for
+from pyelt_provider.statements.repair.damage import Found
+from pyelt_provider.statements.repair.program import find_damage
 from pyelt_provider.statements.runs.bookkeeping import create_bookkeeping
 from pyelt_provider.statements.step import Isolated, Program, ReadColumns, Result, Statement
 
@@ -35,21 +41,23 @@ _DDL = (StageKind.PREPARE, StageKind.DDL_VALSET, StageKind.DDL_DV)
 
 @dataclass(slots=True)
 class DatabaseCheck:
-    """What came of the check: problems, and notes on what could not be looked at."""
+    """What came of the check: problems, notes on what could not be looked at, additions, and what is broken."""
 
+    additions: Additions
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    damage: list[Found] = field(default_factory=list)
 
     def add(self, place: Place, path: str, what: str, mend: str = "") -> None:
         self.problems.append(Problem(place.file, place.line, path, " ".join(what.split()), mend))
 
 
-def check_database(pipeline: Pipeline, environment: Environment, day: datetime | None = None) -> tuple[str, ...]:
-    """Check mappings and SQL against the real warehouse and sources; return notes on what could not be checked.
+def check_database(pipeline: Pipeline, environment: Environment, day: datetime | None = None) -> DatabaseCheck:
+    """Check mappings and SQL against the real warehouse and sources; return every problem and all that was seen.
 
     Deliveries of `day` (today) are asked for their columns; a file that is not there leaves its table unchecked. The
     warehouse stays as it is: all is rolled back, but while it lasts (a second or two) new columns lock their tables.
-    Raises ConfigError with every problem, PyeltError when the warehouse cannot be reached.
+    Raises PyeltError when the warehouse cannot be reached.
     """
     start = day or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     run = Run(
@@ -63,9 +71,10 @@ def check_database(pipeline: Pipeline, environment: Environment, day: datetime |
     )
     # A stage stands in the plan of each schedule; what it does to the tables is the same.
     stages = {stage.id: stage for plan in build_plans(pipeline) for stage in plan.stages}
-    found = DatabaseCheck()
     with session(pipeline, environment, f"pyelt:check:{pipeline.name}") as connection, closing(_Connection(connection)):
-        _bookkeeping(pipeline, connection)
+        found = DatabaseCheck(additions=Additions(before=_tables(connection)))
+        found.additions.has_bookkeeping = _bookkeeping(pipeline, connection)
+        _try(stages["close"], _damage(pipeline, found), run, environment, connection, {}, found)
         columns = {
             pipe.name: _columns(stages[f"{pipe.name}.sor.ddl_sor"], run, environment, found) for pipe in pipeline.pipes
         }
@@ -90,10 +99,10 @@ def check_database(pipeline: Pipeline, environment: Environment, day: datetime |
                 _try(stage, _model(model), run, environment, connection, {}, found, model.place)
             if len(found.problems) > before or not broken.isdisjoint(model.reads):
                 broken.add(model.table)
-    if found.problems:
-        problems = sorted(dict.fromkeys(found.problems), key=lambda item: (item.file.count("/"), item.file, item.line))
-        raise ConfigError(tuple(problems))
-    return tuple(found.notes)
+    found.problems = sorted(
+        dict.fromkeys(found.problems), key=lambda item: (item.file.count("/"), item.file, item.line)
+    )
+    return found
 
 
 class _Connection:
@@ -151,7 +160,8 @@ def _try(
     with connection.cursor() as cursor:
         cursor.execute("savepoint pyelt_check")
         try:
-            _Walker(stage, run, environment, connection, columns).walk(program)
+            walker = _Walker(stage, run, environment, connection, columns)
+            walker.walk(program)
         except ConfigError as error:
             found.problems += error.problems
         except PyeltError as error:
@@ -164,16 +174,34 @@ def _try(
                 found.add(where, stage.id, str(error))
         else:
             cursor.execute("release savepoint pyelt_check")
+            found.additions.add(walker.records)
             return
         cursor.execute("rollback to savepoint pyelt_check")
 
 
-def _bookkeeping(pipeline: Pipeline, connection: Any) -> None:
-    """Make the bookkeeping tables where the warehouse has none yet; existing ones are not touched, so not locked."""
+def _bookkeeping(pipeline: Pipeline, connection: Any) -> bool:
+    """Make the bookkeeping tables where the warehouse has none yet; existing ones are not touched, so not locked.
+
+    Returns whether they were there.
+    """
     with connection.cursor() as cursor:
         cursor.execute("select to_regclass(%s)", (f"{quote(pipeline.sys_schema)}.extra_sql".replace("%%", "%"),))
-        if cursor.fetchone()[0] is None:
+        there = cursor.fetchone()[0] is not None
+        if not there:
             cursor.execute(create_bookkeeping(pipeline.sys_schema))
+        return there
+
+
+def _tables(connection: Any) -> frozenset[TableName]:
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            select n.nspname, c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p', 'v') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')""")
+        return frozenset(TableName(schema, name) for schema, name in cursor.fetchall())
+
+
+def _damage(pipeline: Pipeline, found: DatabaseCheck) -> Program:
+    found.damage += yield from find_damage(pipeline)
 
 
 def _columns(stage: Stage, run: Run, environment: Environment, found: DatabaseCheck) -> _Columns:

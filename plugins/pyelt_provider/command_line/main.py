@@ -24,6 +24,7 @@ COMMANDS = {
     "python": "run a PyELT program here and now, with its pyelt there",
     "convert": "write a PyELT program as YAML files",
     "rewind": "take back the runs after a run id",
+    "repair": "mend what an old PyELT left broken in the warehouse",
     "dags": "write the file in dags/ that each project needs",
     "schema": "print the JSON Schemas of the config files, for editors",
     "demo-data": "make the deliveries of the sample project",

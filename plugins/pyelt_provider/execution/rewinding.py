@@ -11,11 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import psycopg2
-
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.execution.interpreter import Interpreter
+from pyelt_provider.execution.keeping_out import keep_loads_out
 from pyelt_provider.execution.log_files import LogFiles
 from pyelt_provider.execution.run_log import RunLog
 from pyelt_provider.execution.runner import Log
@@ -27,9 +26,9 @@ from pyelt_provider.planning.plan import build_plans, in_dependency_order, pipe_
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind
 from pyelt_provider.statements.datamarts.taking_back import take_back_models
-from pyelt_provider.statements.runs.locking import LOADING, lock_pipes
+from pyelt_provider.statements.runs.locking import LOADING
 from pyelt_provider.statements.runs.taking_back import take_back
-from pyelt_provider.statements.step import Program, Statement
+from pyelt_provider.statements.step import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ def rewind(
         pipes = [known for known in pipeline.pipes if pipe in (None, known.name)]
         stages = {known.name: _loading_stages(pipeline, known) for known in pipes}
         marts = _datamarts(pipeline)
-        _keep_loads_out(connection, [stage for own in stages.values() for stage in own], marts)
+        keep_loads_out(connection, [stage for own in stages.values() for stage in own], marts, "taken back")
         loads = _loads(connection, pipeline, to, pipe, stages, now)
         taken = tuple(_take_back(connection, load, environment, log) for load in loads)
         if loads and marts is not None:
@@ -100,15 +99,22 @@ def _refuse_unknown(connection: Any, pipeline: Pipeline, to: Decimal, pipe: str 
     names = [known.name for known in pipeline.pipes]
     if pipe is not None and pipe not in names:
         raise PyeltError(f"{pipeline.name} has no pipe {pipe}; it has {', '.join(names)}")
+    s = quote(pipeline.sys_schema)
     runs = _rows(
         connection,
-        f"select runid from {quote(pipeline.sys_schema)}.runs where pipeline = %s order by abs(runid - %s), runid limit 3",
+        f"""select runid from {s}.runs where pipeline = %s or dag_id is null
+            order by abs(runid - %s), runid limit 3""",
         (pipeline.name, to),
     )
     if to and runs and Decimal(str(runs[0][0])) != to:
         near = ", ".join(str(row[0]) for row in sorted(runs))
         raise PyeltError(
             f"{pipeline.name} has no run {to}; near it are {near}. 0 takes back everything that was loaded"
+        )
+    by_pyelt = _rows(connection, f"select max(runid) from {s}.runs where dag_id is null and runid > %s", (to,))[0][0]
+    if to and by_pyelt is not None:
+        raise PyeltError(
+            f"run {by_pyelt} is one of PyELT's own, which cannot be taken back; --to {by_pyelt} takes back all that came after"
         )
 
 
@@ -206,19 +212,6 @@ def _record(
                 values (%s, %s, %s, %s, %s, %s, session_user)""",
             (now, pipeline.name, pipe, to, runs, sum(back.rows for back in taken)),
         )
-
-
-def _keep_loads_out(connection: Any, stages: Sequence[Stage], datamarts: Stage | None) -> None:
-    with connection.cursor() as cursor:
-        try:
-            for step in lock_pipes(stages, datamarts):
-                assert isinstance(step, Statement)
-                cursor.execute(step.sql, dict(step.parameters))
-        except psycopg2.errors.LockNotAvailable:
-            raise PyeltError(
-                "nothing was taken back: another stage loads these pipes or their tables just now; let it end, or stop it, "
-                "and start again"
-            ) from None
 
 
 def _rows(connection: Any, sql: str, parameters: object) -> list[tuple[Any, ...]]:

@@ -34,6 +34,7 @@ class Count(StrEnum):
     DIFFERING = "differing"
     TAKEN_BACK = "taken_back"
     MARKED = "marked"
+    REPAIRED = "repaired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -567,7 +567,7 @@ where true;
 
 -- compare with the active rows: dv.patient_sat  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."birth_date" as "birth_date", c."sex" as "sex"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."birth_date" as "birth_date", c."sex" as "sex"
 from (
     select m1._id, m1._value_1 as "birth_date", m1._value_2 as "sex"
     from (select r._id as _id, r._value_1, r._value_2, true as _here from pyelt_keyed_1 as r where true) as m1) as c
@@ -577,6 +577,11 @@ where case when a._id is null then true
     else a."birth_date" is distinct from c."birth_date"
         or a."sex" is distinct from c."sex" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_sat  [patient_hstage -> Patient]
 update "dv"."patient_sat" as a
@@ -593,7 +598,7 @@ from "pyelt_changes_dv_patient_sat" as c;
 
 -- compare with the active rows: dv.patient_sat_address  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_address" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."street" as "street", c."house_number" as "house_number", c."postcode" as "postcode", c."city" as "city"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."street" as "street", c."house_number" as "house_number", c."postcode" as "postcode", c."city" as "city"
 from (
     select m1._id, m1._value_5 as "street", m1._value_6 as "house_number", m1._value_7 as "postcode", m1._value_8 as "city"
     from (select r._id as _id, r._value_5, r._value_6, r._value_7, r._value_8, true as _here from pyelt_keyed_1 as r where true) as m1) as c
@@ -605,6 +610,11 @@ where case when a._id is null then true
         or a."postcode" is distinct from c."postcode"
         or a."city" is distinct from c."city" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_sat_address
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_sat_address  [patient_hstage -> Patient]
 update "dv"."patient_sat_address" as a
@@ -621,7 +631,7 @@ from "pyelt_changes_dv_patient_sat_address" as c;
 
 -- compare with the active rows: dv.patient_sat_contact  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_contact" on commit drop as
-select c._id as _id, c.type, a._id is not null as _changed, a._revision, c."number" as "number"
+select c._id as _id, c.type, a._id is not null as _changed, a._runid as _of_run, a._revision, c."number" as "number"
 from (
     select m1._id, typed.*
     from (select r._id as _id, r._value_9, r._value_10, true as _here from pyelt_keyed_1 as r where true) as m1
@@ -631,6 +641,11 @@ left join "dv"."patient_sat_contact" as a
 where case when a._id is null then num_nonnulls(c."number") > 0
     else a."number" is distinct from c."number" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_sat_contact
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_sat_contact  [patient_hstage -> Patient]
 update "dv"."patient_sat_contact" as a
@@ -647,7 +662,7 @@ from "pyelt_changes_dv_patient_sat_contact" as c;
 
 -- compare with the active rows: dv.patient_sat_name  [patient_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_name" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name", c."first_name" as "first_name"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."last_name" as "last_name", c."first_name" as "first_name"
 from (
     select m1._id, m1._value_3 as "last_name", m1._value_4 as "first_name"
     from (select r._id as _id, r._value_3, r._value_4, true as _here from pyelt_keyed_1 as r where true) as m1) as c
@@ -657,6 +672,11 @@ where case when a._id is null then true
     else a."last_name" is distinct from c."last_name"
         or a."first_name" is distinct from c."first_name" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_sat_name
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_sat_name  [patient_hstage -> Patient]
 update "dv"."patient_sat_name" as a
@@ -765,7 +785,7 @@ where c.status = %(status)s;
 
 -- compare with the active rows: dv.care_track_sat  [care_track_hstage -> CareTrack]
 create temporary table "pyelt_changes_dv_care_track_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."specialism" as "specialism", c."started" as "started", c."ended" as "ended"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."specialism" as "specialism", c."started" as "started", c."ended" as "ended"
 from (
     select m1._key_1, m1._value_1 as "specialism", m1._value_2 as "started", m1._value_3 as "ended"
     from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where r._rank = 1 and r._key is not null) as m1) as c
@@ -777,6 +797,11 @@ where case when a._id is null then true
         or a."started" is distinct from c."started"
         or a."ended" is distinct from c."ended" end
 order by 1;
+
+-- look whether keys are active once: dv.care_track_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.care_track_sat  [care_track_hstage -> CareTrack]
 update "dv"."care_track_sat" as a
@@ -793,7 +818,7 @@ from "pyelt_changes_dv_care_track_sat" as c;
 
 -- compare with the active rows: dv.practitioner_sat  [practitioner_hstage -> Practitioner]
 create temporary table "pyelt_changes_dv_practitioner_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."name" as "name", c."specialism" as "specialism"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."name" as "name", c."specialism" as "specialism"
 from (
     select m1._key_1, m1._value_1 as "name", m1._value_2 as "specialism"
     from (select r._key as _key_1, r._value_1, r._value_2, true as _here from pyelt_rows_3 as r where true) as m1) as c
@@ -804,6 +829,11 @@ where case when a._id is null then true
     else a."name" is distinct from c."name"
         or a."specialism" is distinct from c."specialism" end
 order by 1;
+
+-- look whether keys are active once: dv.practitioner_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.practitioner_sat  [practitioner_hstage -> Practitioner]
 update "dv"."practitioner_sat" as a
@@ -820,7 +850,7 @@ from "pyelt_changes_dv_practitioner_sat" as c;
 
 -- compare with the active rows: dv.organisation_sat  [organisation_hstage -> Organisation]
 create temporary table "pyelt_changes_dv_organisation_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."name" as "name", c."city" as "city"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."name" as "name", c."city" as "city"
 from (
     select m1._key_1, m1._value_1 as "name", m1._value_2 as "city"
     from (select r._key as _key_1, r._value_1, r._value_2, true as _here from pyelt_rows_4 as r where true) as m1) as c
@@ -831,6 +861,11 @@ where case when a._id is null then true
     else a."name" is distinct from c."name"
         or a."city" is distinct from c."city" end
 order by 1;
+
+-- look whether keys are active once: dv.organisation_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.organisation_sat  [organisation_hstage -> Organisation]
 update "dv"."organisation_sat" as a
@@ -847,7 +882,7 @@ from "pyelt_changes_dv_organisation_sat" as c;
 
 -- compare with the active rows: dv.clinic_sat_clinic  [organisation_hstage -> Clinic]
 create temporary table "pyelt_changes_dv_clinic_sat_clinic" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."beds" as "beds"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."beds" as "beds"
 from (
     select m1._key_1, m1._value_1 as "beds"
     from (select r._key as _key_1, r._value_1, true as _here from pyelt_rows_5 as r where true) as m1) as c
@@ -857,6 +892,11 @@ left join "dv"."clinic_sat_clinic" as a
 where case when a._id is null then true
     else a."beds" is distinct from c."beds" end
 order by 1;
+
+-- look whether keys are active once: dv.clinic_sat_clinic
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.clinic_sat_clinic  [organisation_hstage -> Clinic]
 update "dv"."clinic_sat_clinic" as a
@@ -922,7 +962,7 @@ from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.household_sat  [Patient view -> Household]
 create temporary table "pyelt_changes_dv_household_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."city" as "city"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."city" as "city"
 from (
     select m1._key_1, m1._value_1 as "city"
     from (select r._key as _key_1, r._value_1, true as _here from pyelt_rows_6 as r where r._rank = 1 and r._key is not null) as m1) as c
@@ -932,6 +972,11 @@ left join "dv"."household_sat" as a
 where case when a._id is null then true
     else a."city" is distinct from c."city" end
 order by 1;
+
+-- look whether keys are active once: dv.household_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.household_sat  [Patient view -> Household]
 update "dv"."household_sat" as a

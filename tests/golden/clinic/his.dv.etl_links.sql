@@ -791,7 +791,7 @@ with given as (
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join "dv"."care_track_practitioner_link" l on l._id = seen._id
     left join "dv"."care_track_practitioner_sat_status" st on st._id = l._id and st._source_system = %(pipe)s and st._active
-    where seen.given or l._runid <> %(runid)s
+    where (seen.given or l._runid <> %(runid)s) and num_nulls(l."fk_care_track_hub", l."fk_practitioner_hub") = 0
     group by l._id, l._runid, l._source_system, l."fk_care_track_hub", l.type
 )
 select _id, holds and 1 = row_number() over (
@@ -869,7 +869,7 @@ order by l._id, r.preference, r.place;
 
 -- compare with the active rows: dv.patient_care_track_sat  [care_track_hstage -> PatientCareTrack]
 create temporary table "pyelt_changes_dv_patient_care_track_sat" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."referred_by" as "referred_by", c."referred_on" as "referred_on"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."referred_by" as "referred_by", c."referred_on" as "referred_on"
 from (
     select m1._id, m1._value_1 as "referred_by", m1._value_2 as "referred_on"
     from (select r._id as _id, r._value_1, r._value_2, true as _here from "pyelt_link_winners_1" as r where true) as m1) as c
@@ -879,6 +879,11 @@ where case when a._id is null then true
     else a."referred_by" is distinct from c."referred_by"
         or a."referred_on" is distinct from c."referred_on" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_care_track_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_care_track_sat  [care_track_hstage -> PatientCareTrack]
 update "dv"."patient_care_track_sat" as a

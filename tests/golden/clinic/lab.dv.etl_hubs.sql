@@ -193,7 +193,7 @@ from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.analyte_sat  [analyte_hstage -> Analyte]
 create temporary table "pyelt_changes_dv_analyte_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."description" as "description", c."unit" as "unit"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."description" as "description", c."unit" as "unit"
 from (
     select m1._key_1, m1._value_1 as "description", m1._value_2 as "unit"
     from (select r._key as _key_1, r._value_1, r._value_2, true as _here from pyelt_rows_1 as r where true) as m1) as c
@@ -204,6 +204,11 @@ where case when a._id is null then true
     else a."description" is distinct from c."description"
         or a."unit" is distinct from c."unit" end
 order by 1;
+
+-- look whether keys are active once: dv.analyte_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.analyte_sat  [analyte_hstage -> Analyte]
 update "dv"."analyte_sat" as a
@@ -220,7 +225,7 @@ from "pyelt_changes_dv_analyte_sat" as c;
 
 -- compare with the active rows: dv.lab_order_sat  [lab_order_hstage -> LabOrder]
 create temporary table "pyelt_changes_dv_lab_order_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."material" as "material", c."priority" as "priority", c."status" as "status"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."material" as "material", c."priority" as "priority", c."status" as "status"
 from (
     select m1._key_1, m1._value_1 as "material", m1._value_2 as "priority", m1._value_3 as "status"
     from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_2 as r where true) as m1) as c
@@ -232,6 +237,11 @@ where case when a._id is null then true
         or a."priority" is distinct from c."priority"
         or a."status" is distinct from c."status" end
 order by 1;
+
+-- look whether keys are active once: dv.lab_order_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.lab_order_sat  [lab_order_hstage -> LabOrder]
 update "dv"."lab_order_sat" as a

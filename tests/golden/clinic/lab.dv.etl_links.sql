@@ -389,7 +389,7 @@ order by l._id, r.preference, r.place;
 
 -- compare with the active rows: dv.lab_result_sat  [result_hstage -> LabResult]
 create temporary table "pyelt_changes_dv_lab_result_sat" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."value" as "value", c."reported_at" as "reported_at"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."value" as "value", c."reported_at" as "reported_at"
 from (
     select m1._id, m1._value_1 as "value", m1._value_2 as "reported_at"
     from (select r._id as _id, r._value_1, r._value_2, true as _here from "pyelt_link_winners_2" as r where true) as m1) as c
@@ -399,6 +399,11 @@ where case when a._id is null then true
     else a."value" is distinct from c."value"
         or a."reported_at" is distinct from c."reported_at" end
 order by 1;
+
+-- look whether keys are active once: dv.lab_result_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.lab_result_sat  [result_hstage -> LabResult]
 update "dv"."lab_result_sat" as a
@@ -449,7 +454,7 @@ with given as (
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join "dv"."lab_result_link" l on l._id = seen._id
     left join "dv"."lab_result_sat_status" st on st._id = l._id and st._source_system = %(pipe)s and st._active
-    where seen.given or l._runid <> %(runid)s
+    where (seen.given or l._runid <> %(runid)s) and num_nulls(l."fk_lab_order_hub", l."fk_analyte_hub") = 0
     group by l._id, l._runid, l._source_system, l.type
 )
 select _id, holds as current

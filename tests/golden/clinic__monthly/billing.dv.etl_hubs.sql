@@ -261,7 +261,7 @@ from made where h._id = made.row_id;
 
 -- compare with the active rows: dv.invoice_sat  [invoice_hstage -> Invoice]
 create temporary table "pyelt_changes_dv_invoice_sat" on commit drop as
-select o._id as _id, a._id is not null as _changed, a._revision, c."invoice_date" as "invoice_date", c."amount" as "amount", c."status" as "status"
+select o._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."invoice_date" as "invoice_date", c."amount" as "amount", c."status" as "status"
 from (
     select m1._key_1, m1._value_1 as "invoice_date", m1._value_2 as "amount", m1._value_3 as "status"
     from (select r._key as _key_1, r._value_1, r._value_2, r._value_3, true as _here from pyelt_rows_1 as r where true) as m1) as c
@@ -273,6 +273,11 @@ where case when a._id is null then true
         or a."amount" is distinct from c."amount"
         or a."status" is distinct from c."status" end
 order by 1;
+
+-- look whether keys are active once: dv.invoice_sat
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.invoice_sat  [invoice_hstage -> Invoice]
 update "dv"."invoice_sat" as a
@@ -388,7 +393,7 @@ where r._rank = 1 and r._key is not null;
 
 -- compare with the active rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_insurance" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."insurer" as "insurer", c."policy_number" as "policy_number"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."insurer" as "insurer", c."policy_number" as "policy_number"
 from (
     select m1._id, m1._value_2 as "insurer", m1._value_3 as "policy_number"
     from (select r._id as _id, r._value_2, r._value_3, true as _here from pyelt_keyed_2 as r where true) as m1) as c
@@ -398,6 +403,11 @@ where case when a._id is null then true
     else a."insurer" is distinct from c."insurer"
         or a."policy_number" is distinct from c."policy_number" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_sat_insurance
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_sat_insurance  [invoice_hstage -> Patient]
 update "dv"."patient_sat_insurance" as a
@@ -414,7 +424,7 @@ from "pyelt_changes_dv_patient_sat_insurance" as c;
 
 -- compare with the active rows: dv.patient_sat_name  [invoice_hstage -> Patient]
 create temporary table "pyelt_changes_dv_patient_sat_name" on commit drop as
-select c._id as _id, a._id is not null as _changed, a._revision, c."last_name" as "last_name"
+select c._id as _id, a._id is not null as _changed, a._runid as _of_run, a._revision, c."last_name" as "last_name"
 from (
     select m1._id, m1._value_1 as "last_name"
     from (select r._id as _id, r._value_1, true as _here from pyelt_keyed_2 as r where true) as m1) as c
@@ -423,6 +433,11 @@ left join "dv"."patient_sat_name" as a
 where case when a._id is null then true
     else a."last_name" is distinct from c."last_name" end
 order by 1;
+
+-- look whether keys are active once: dv.patient_sat_name
+select exists (
+select from pg_index
+where indrelid = to_regclass(%(table)s) and indisunique and indpred is not null);
 
 -- close changed rows: dv.patient_sat_name  [invoice_hstage -> Patient]
 update "dv"."patient_sat_name" as a

@@ -151,7 +151,10 @@ def _describe(spec: TableSpec, found: FoundTable | None) -> list[Change]:
 
 # ---------------------------------------------------------------- keys and indexes
 
-_SOURCE_HINT = " (_source_system is the name of the pipe that goes on with the row)"
+_SOURCE_HINT = (
+    " (_source_system is the name of the pipe that goes on with the row; `pyelt repair` fills it in where one pipe fills "
+    "the table)"
+)
 
 
 def _replace_keys(spec: TableSpec, found: FoundTable) -> list[Change]:
@@ -206,6 +209,11 @@ def _plain(spec: TableSpec, index: IndexSpec) -> IndexSpec:
     return replace(index, unique=False, role=f"{index.role}_duplicates")
 
 
+def stand_in(spec: TableSpec, index: IndexSpec) -> str:
+    """Return the name of the index that stands in for this unique one while an old table has duplicates."""
+    return spec.index_name(_plain(spec, index))
+
+
 def _normal(where: str | None) -> str:
     return " ".join((where or "").replace("(", " ").replace(")", " ").replace('"', "").lower().split())
 
@@ -213,12 +221,12 @@ def _normal(where: str | None) -> str:
 def _is(found: FoundIndex, spec: TableSpec, wanted: IndexSpec) -> bool:
     if wanted.expression is not None:
         return found.name == spec.index_name(wanted)
-    stand_in = found.name == spec.index_name(_plain(spec, wanted))
+    stands_in = found.name == stand_in(spec, wanted)
     return (
         found.valid
         and found.columns == wanted.columns
         and _normal(found.where) == _normal(wanted.where)
-        and (found.unique or not wanted.unique or stand_in)
+        and (found.unique or not wanted.unique or stands_in)
     )
 
 

@@ -361,4 +361,13 @@ def _given_links(work: LinkWork) -> GivenIds:
     fks = " and ".join(f"l.{quote(r.column)} = r.{quote(r.column)}" for r in work.link.references)
     of_type = f" and l.type = {link_type(work)}" if work.link.types else ""
     joined = f"{work.link.table.sql} as l on {fks}{of_type}"
-    return GivenIds(rows=work.rows, row="r.row_id", joined=joined, id="l._id", where=" and r.usable")
+    same = " and ".join(f"d.{quote(r.column)} = r.{quote(r.column)}" for r in work.link.references)
+    return GivenIds(
+        rows=work.rows,
+        row="r.row_id",
+        joined=joined,
+        id="l._id",
+        where=" and r.usable",
+        others=work.link.table.sql,
+        same=same + (f" and d.type = {link_type(work)}" if work.link.types else ""),
+    )

@@ -29,7 +29,7 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
 
 
 def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:
-    """Work out for every touched link whether it is current for this pipe: `_id`, `current`."""
+    """Work out for every touched link whether it is current for this pipe: `_id`, `current`. Half a link is none."""
     link = group.link
     fks = tuple(quote(reference.column) for reference in link.references)
     fk_list = ", ".join(f"r.{fk}" for fk in fks)
@@ -91,7 +91,7 @@ with given as (
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join {link.table.sql} l on l._id = seen._id
     left join {status.sql} st on st._id = l._id and st._source_system = %(pipe)s and st._active
-    where seen.given or l._runid <> %(runid)s
+    where (seen.given or l._runid <> %(runid)s) and num_nulls({", ".join(f"l.{fk}" for fk in fks)}) = 0
     group by l._id, l._runid, l._source_system, {"".join(f"l.{column}, " for column in driving)}l.type
 )
 select _id, {current} as current

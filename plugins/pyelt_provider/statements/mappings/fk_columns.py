@@ -15,7 +15,8 @@ from pyelt_provider.statements.step import Program, Statement
 class GivenIds:
     """Which `_id` each collected row gave, as SQL: the rows as ``r``, what is joined to them, a condition, and the id.
 
-    `row` is the row's own `_id` in staging.
+    `row` is the row's own `_id` in staging. `others` and `same` say where several ids may be meant (an old warehouse has
+    links that are there twice): the column stays when it names a row ``d`` of `others` for which `same` holds.
     """
 
     rows: str
@@ -23,6 +24,16 @@ class GivenIds:
     joined: str
     id: str
     where: str = ""
+    others: str = ""
+    same: str = ""
+
+    def differs(self, column: str) -> str:
+        """Return the condition that the staging row ``t`` has another id in the column than it gave."""
+        differs = f"t.{quote(column)} is distinct from {self.id}"
+        if not self.others:
+            return differs
+        kept = f"select from {self.others} as d where d._id = t.{quote(column)} and {self.same}"
+        return f"{differs}\n    and (t.{quote(column)} is null or not exists ({kept}))"
 
 
 def fill_fk_columns(
@@ -58,7 +69,7 @@ select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, t._id,
 from {staging.table.sql} as t
 join {given.rows} as r on {given.row} = t._id{given.where}
 join {given.joined}
-where t._runid <> %(runid)s and t.{quote(column)} is distinct from {given.id}
+where t._runid <> %(runid)s and {given.differs(column)}
 """,
     )
 
@@ -72,6 +83,6 @@ def _fill(mapping: str, staging: StagingTable, column: str, given: GivenIds) -> 
 update {staging.table.sql} as t set {quote(column)} = {given.id}
 from {given.rows} as r
 join {given.joined}
-where t._id = {given.row}{given.where} and t.{quote(column)} is distinct from {given.id}
+where t._id = {given.row}{given.where} and {given.differs(column)}
 """,
     )

@@ -147,6 +147,18 @@ create table if not exists {s}.rewinds (
     id bigint generated always as identity primary key, date timestamp not null, pipeline text not null, pipe text,
     to_runid numeric not null, runs numeric[] not null, rows bigint not null, by text not null);
 
+-- What `pyelt repair` mended in a warehouse that PyELT left; found: rows per table and kind of damage. Stages that were
+-- loaded before (load_order) are not taken back any more where it changed their tables.
+create table if not exists {s}.repairs (
+    id bigint generated always as identity primary key, date timestamp not null, pipeline text not null,
+    found jsonb not null, rows bigint not null, load_order bigint not null, by text not null);
+
+-- Every row that a repair changed or removed, as it was before.
+create table if not exists {s}.repaired_rows (
+    id bigint generated always as identity primary key, repair bigint not null references {s}.repairs (id),
+    schemaname text not null, tablename text not null, what text not null, before jsonb not null);
+create index if not exists repaired_rows_table on {s}.repaired_rows (schemaname, tablename, repair);
+
 -- Mails that went out: once per run, kind and outcome.
 create table if not exists {s}.mails (
     runid numeric not null, kind text not null, outcome text not null, date timestamp not null,

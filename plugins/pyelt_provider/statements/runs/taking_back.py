@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from pyelt_provider.errors import OrderRefused
 from pyelt_provider.identifiers import TableName, quote
 from pyelt_provider.planning.plan import link_lookups, pipe_stages
 from pyelt_provider.planning.run import Run
@@ -23,17 +24,50 @@ def take_back(stage: Stage, run: Run) -> Program:
     """Take back the stage and what later stages of its pipe and run made from it; these are then "to do".
 
     Hub and link rows that this run brought in go too; what another pipe gives or uses becomes that pipe's. Runs inside the
-    transaction of the attempt that does the stage anew, or of `pyelt rewind`.
+    transaction of the attempt that does the stage anew, or of `pyelt rewind`. Raises OrderRefused when a repair changed the
+    rows since.
     """
     if stage.kind not in LOADING:
         return
     own = {s.id: s for s in pipe_stages(stage.pipeline, stage.the_pipe) if s.kind in LOADING}
+    position = LOADING.index(stage.kind)
+    later = sorted((s for s in own.values() if LOADING.index(s.kind) >= position), key=lambda s: -LOADING.index(s.kind))
+    yield from _refuse_repaired(stage, run, later)
     if stage.kind is StageKind.ETL_SOR:
         yield from _take_back_readers(stage, run, own)
-    position = LOADING.index(stage.kind)
-    for later in sorted(own.values(), key=lambda s: -LOADING.index(s.kind)):
-        if LOADING.index(later.kind) >= position:
-            yield from _take_back_one(later, run)
+    for one in later:
+        yield from _take_back_one(one, run)
+
+
+def _refuse_repaired(stage: Stage, run: Run, stages: Sequence[Stage]) -> Program:
+    """Refuse to take back what these stages did before `pyelt repair` changed their tables: the rows are others now."""
+    s = quote(stage.pipeline.sys_schema)
+    tables = sorted({target.table for own in stages for target in own.writes})
+    repaired = yield Statement(
+        label="look for a repair since then",
+        sql=f"""
+            select max(repairs.date)::date::text from {s}.repairs
+            where repairs.load_order >= (select min(load_order) from {s}.stages
+                                         where (runid, pipe) = (%(runid)s, %(pipe)s) and kind = any(%(kinds)s))
+              and exists (select from {s}.repaired_rows as mended
+                          where mended.repair = repairs.id
+                            and (mended.schemaname, mended.tablename) in (
+                                select * from unnest(%(schemas)s::text[], %(tables)s::text[])))
+        """,
+        parameters={
+            "runid": run.number,
+            "pipe": stage.pipe_name,
+            "kinds": [own.kind.value for own in stages],
+            "schemas": [table.schema for table in tables],
+            "tables": [table.name for table in tables],
+        },
+        fetch=True,
+    )
+    if repaired.value is not None:
+        raise OrderRefused(
+            f"{stage.id}: run {run.number} loaded pipe {stage.pipe_name} before `pyelt repair` of {repaired.value} changed "
+            "its tables, so it cannot be taken back exactly any more; start a new run with the right deliveries"
+        )
 
 
 def _take_back_readers(stage: Stage, run: Run, own: dict[str, Stage]) -> Program:

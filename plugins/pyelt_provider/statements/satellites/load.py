@@ -11,6 +11,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.ddl.bulk_mode import load_in_bulk
 from pyelt_provider.statements.ddl.tables import satellite_spec
+from pyelt_provider.statements.satellites.active_twice import keep_latest
 from pyelt_provider.statements.satellites.owner import SatelliteOwner
 from pyelt_provider.statements.sql.casts import comparable
 from pyelt_provider.statements.step import Count, Number, Program, Statement, one
@@ -84,6 +85,7 @@ def load_satellite(
         return
     changes = yield find_changes(stage, satellite, owner, sources)
     if changes.row_count:
+        yield from keep_latest(satellite, changes_table(satellite), stage.pipe_name)
         yield close_changed_rows(stage, run, satellite, mapping)
         yield add_new_rows(stage, run, satellite, sources)
 
@@ -103,7 +105,7 @@ def _column_types(satellite: Satellite) -> dict[str, str]:
     return {column.name: column.type for column in satellite.columns}
 
 
-def _changes(satellite: Satellite) -> str:
+def changes_table(satellite: Satellite) -> str:
     return quote(constraint_name("pyelt_changes", satellite.table.schema, satellite.table.name))
 
 
@@ -230,8 +232,8 @@ def find_changes(
         table=satellite.table,
         parameters={"pipe": stage.pipe_name},
         sql=f"""
-create temporary table {_changes(satellite)} on commit drop as
-select {owner_id} as _id, {of_type}a._id is not null as _changed, a._revision, {values}
+create temporary table {changes_table(satellite)} on commit drop as
+select {owner_id} as _id, {of_type}a._id is not null as _changed, a._runid as _of_run, a._revision, {values}
 from (
 {_rows_of(satellite, owner, sources)}) as c{join}
 left join {satellite.table.sql} as a
@@ -255,7 +257,7 @@ def close_changed_rows(stage: Stage, run: Run, satellite: Satellite, mapping: st
         sql=f"""
 update {satellite.table.sql} as a
 set _active = false, _finish_date = %(load_time)s, _finish_runid = %(runid)s
-from {_changes(satellite)} as c
+from {changes_table(satellite)} as c
 where a._id = c._id{same_type} and a._source_system = %(pipe)s and a._active and c._changed
 """,
     )
@@ -283,7 +285,7 @@ insert into {satellite.table.sql}
     ({_insert_columns(satellite, columns)})
 select c._id, {of_type}%(runid)s, %(pipe)s, %(load_time)s, true,
     case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, {values}
-from {_changes(satellite)} as c
+from {changes_table(satellite)} as c
 """,
     )
 

@@ -108,11 +108,12 @@ def named(
     left_out = {spelling.get(name.casefold(), name.lower()) for name in staging.ignored}
     taken = tuple(name for name in delivered if name not in left_out and (not staging.columns or name in declared))
     return StagingColumns(
-        staging=staging, delivered=tuple(delivered), taken=taken, known=known, unique=_is_unique(staging, hstage)
+        staging=staging, delivered=tuple(delivered), taken=taken, known=known, unique=is_unique(staging, hstage)
     )
 
 
-def _is_unique(staging: StagingTable, hstage: FoundTable | None) -> bool:
+def is_unique(staging: StagingTable, hstage: FoundTable | None) -> bool:
+    """Return whether an index keeps each key of the staging table active once."""
     if hstage is None:
         return True
     return any(

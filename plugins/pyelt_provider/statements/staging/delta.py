@@ -19,6 +19,7 @@ from pyelt_provider.statements.staging.rejects import (
     same_key,
     take_out_rejected,
 )
+from pyelt_provider.statements.staging.repeated_keys import settle_repeated_keys
 from pyelt_provider.statements.step import Count, Routine, Statement
 
 ANALYZE_SHARE = 0.1
@@ -57,7 +58,7 @@ def load_changes(stage: Stage, run: Run, comparison: Comparison) -> Routine[Load
     """
     columns = comparison.columns
     if not columns.unique:
-        yield _close_repeated(stage, run, columns)
+        yield from settle_repeated_keys(stage, run, columns.staging, columns.taken)
     if comparison.found_by_hashes:
         yield differences_of_hashes(columns, delta_table(columns))
     else:
@@ -209,20 +210,4 @@ select %(runid)s, true, %(pipe)s, %(now)s, coalesce(d._old_revision + 1, 0), tru
 from {delta_table(columns).sql} as d
 where d._kind = %(kind)s
 order by d._place""",
-    )
-
-
-def _close_repeated(stage: Stage, run: Run, columns: StagingColumns) -> Statement:
-    """An old load may have left a key active twice: the latest row stays."""
-    return Statement(
-        label="close older rows of keys that are active twice",
-        table=columns.staging.table,
-        count=Count.CLOSED,
-        parameters={**_closing(run), "pipe": stage.pipe_name},
-        sql=f"""
-update {_hstage(columns)} as h
-set _active = false, _finish_date = %(now)s, _finish_runid = %(runid)s
-where h._active and exists (
-    select from {_hstage(columns)} as newer
-    where newer._active and newer._id > h._id and {same_key(columns, "newer", "h")})""",
     )

@@ -8,10 +8,8 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.row_hash import row_hash
 from pyelt_provider.statements.staging.columns import StagingColumns
 from pyelt_provider.statements.staging.delivery import rejected_table
+from pyelt_provider.statements.staging.rejection_messages import NULL_KEY, REPEATED_KEY
 from pyelt_provider.statements.step import Count, Program, Statement
-
-NULL_KEY = "key is null"
-REPEATED_KEY = "key occurs more than once in the delivery"
 
 
 def has_null(columns: StagingColumns, alias: str = "") -> str:
