@@ -179,9 +179,7 @@ def _quoted(text: str, *, within: bool) -> str:
         return _escaped(text)
     single = "'" + text.replace("'", "''") + "'"
     double = f'"{text}"' if "'" in text and not set(text) & {'"', "\\"} else single
-    return next(
-        (found for found in (text, double, single) if _is_read_as(found, text, within=within)), json.dumps(text)
-    )
+    return next((found for found in (text, double, single) if _is_read_as(found, text, within=within)), _escaped(text))
 
 
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyelt_provider.identifiers import quote
 
-SYS_VERSION = 6
+SYS_VERSION = 7
 
 
 def create_bookkeeping(sys_schema: str) -> str:
