@@ -18,9 +18,10 @@ from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import CodeList, Reference, SatelliteKind
 from pyelt_provider.model.limits import Amount, Limits, share
 from pyelt_provider.model.mapping import FieldMapping, MissingReference, ReferenceMapping
-from pyelt_provider.model.pipe import DatabaseSource, FileSource, Hook
+from pyelt_provider.model.pipe import Hook
 from pyelt_provider.model.pipeline import AssetSchedule, CronSchedule, EmailSettings, TimetableSchedule
 from pyelt_provider.model.place import Place
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import (
     CsvFile,
     Delivery,

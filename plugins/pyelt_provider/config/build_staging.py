@@ -6,6 +6,7 @@ import codecs
 from dataclasses import replace
 
 from pyelt_provider.config import pipe_file as keys
+from pyelt_provider.config.connection_text import check_connection
 from pyelt_provider.config.environment_text import with_environment
 from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits, columns_fit, name_fits
 from pyelt_provider.config.pipe_context import PipeContext
@@ -15,8 +16,10 @@ from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.config.template_text import check_path, check_template
 from pyelt_provider.identifiers import checked, hub_table
+from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Hub
 from pyelt_provider.model.limits import Limits
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import (
     CsvFile,
     Delivery,
@@ -44,6 +47,8 @@ _MEANT_FOR = {
     "skip_lines": ("fixed_width",),
     "wait_for": ("csv", "fixed_width"),
     "changed_since": ("table", "query"),
+    "source_connection": ("table", "query"),
+    "default_schema": ("table",),
     "columns": ("csv", "fixed_width", "table"),
     "take": ("csv",),
     "rename": ("csv",),
@@ -92,9 +97,25 @@ def build_stagings(pipe: PipeContext) -> None:
             limits=_limits(content, pipe.limits),
             wait_for=content.wait_for,
             fk_columns=_fk_columns(content, cursor, names, pipe),
+            taken_from=_taken_from(content, cursor, source, pipe),
             description=content.description,
             place=cursor.place,
         )
+
+
+def _taken_from(
+    content: keys.SorKeys, cursor: Cursor, source: Source, pipe: PipeContext
+) -> FileSource | DatabaseSource | None:
+    """Return where the table is read from, None where that is the pipe's own source."""
+    if isinstance(source, CsvFile | FixedWidthFile):
+        return pipe.files if pipe.database is not None else None
+    if content.source_connection is None:
+        if content.default_schema is not None and "source_connection" not in cursor.spot.removed:
+            what = "'default_schema' has no effect without a source_connection of the table"
+            (cursor / "default_schema").wrong(what, "leave it out, or write the table as schema.name")
+        return None
+    check_connection(content.source_connection, cursor / "source_connection")
+    return DatabaseSource(connection=ConnectionRef(content.source_connection), default_schema=content.default_schema)
 
 
 def _columns_to_take(content: keys.SorKeys, cursor: Cursor) -> None:
@@ -186,11 +207,14 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
 
 def _check_kind(content: keys.SorKeys, kind: str, cursor: Cursor, pipe: PipeContext) -> None:
     is_database = kind in ("table", "query")
-    if is_database and not pipe.is_database and "source_connection" not in pipe.cursor.spot.removed:
-        (cursor / kind).wrong("the pipe has no source database", "give the pipe a source_connection")
-    if not is_database and pipe.is_database:
-        what = "the pipe reads a database, this is a file"
-        (cursor / kind).wrong(what, "put files into a pipe of their own, without source_connection")
+    is_told = any("source_connection" in at.spot.removed for at in (cursor, pipe.cursor))
+    if is_database and pipe.database is None and content.source_connection is None and not is_told:
+        what = "neither the pipe nor the table has a source database"
+        (cursor / kind).wrong(what, "give the pipe a source_connection")
+    has_folder = pipe.content.source_path is not None or "source_path" in pipe.cursor.spot.removed
+    if not is_database and pipe.database is not None and not has_folder:
+        what = "the pipe reads a database and does not say where its files are"
+        (cursor / kind).wrong(what, "give the pipe a source_path too, or put files into a pipe of their own")
     for name, kinds in _MEANT_FOR.items():
         if name in content.model_fields_set and kind not in kinds:
             (cursor / name).wrong(

@@ -10,13 +10,14 @@ from pyelt_provider.config.datamarts import SqlFile
 from pyelt_provider.model.pipe import PROGRAM_HOOK
 from pyelt_provider.model.place import NOWHERE, Place
 from pyelt_provider.pyelt_api.blocks import Block
+from pyelt_provider.pyelt_api.deliveries import File, SourceTable
 from pyelt_provider.pyelt_api.expressions import expression
 from pyelt_provider.pyelt_api.link_mappings import SorToLinkMapping
 from pyelt_provider.pyelt_api.mapping_documents import MappingWriter
 from pyelt_provider.pyelt_api.mappings import SorToEntityMapping, SorToValueSetMapping, SourceToSorMapping
 from pyelt_provider.pyelt_api.pipelines import Pipe
 from pyelt_provider.pyelt_api.session import Session
-from pyelt_provider.pyelt_api.staging_documents import staging_block
+from pyelt_provider.pyelt_api.staging_documents import Origin, staging_block
 from pyelt_provider.pyelt_api.validations import DvValidation, SorValidation
 
 _LIMITS = ("min_rows", "max_deleted", "max_rejected")
@@ -28,12 +29,12 @@ def pipe_document(
 ) -> tuple[NamedDocument, list[SqlFile]]:
     """Return the document of a pipe and the files of its functions; `more_sql` runs with the pipe's own extra SQL."""
     block = Block(session, pipe.place)
-    source_path = _config(block, pipe, session)
+    origin = _config(block, pipe)
     writer = MappingWriter(pipe, block, entities, session)
     for mapping in pipe.mappings:
         match mapping:
             case SourceToSorMapping():
-                staging_block(block, mapping, source_path, session)
+                staging_block(block, mapping, origin, session)
             case SorToEntityMapping():
                 writer.entity(mapping)
             case SorToLinkMapping():
@@ -57,31 +58,27 @@ def pipe_document(
     return block.named(pipe.source_system), files
 
 
-def _config(block: Block, pipe: Pipe, session: Session) -> str:
-    """Write what the pipe's config says; keys that are the program's own are left to it. Returns the source's folder."""
+def _config(block: Block, pipe: Pipe) -> Origin:
+    """Write what the pipe's config says; keys that are the program's own are left to it. Returns where it reads."""
     config = pipe.config
     for key in _CONFIG:
         block.put(key, config.get(key), pipe.place)
     block.put("description", pipe.description, pipe.place)
-    databases = {
-        mapping.source.db.conn_string: mapping.source
-        for mapping in pipe.mappings
-        if isinstance(mapping, SourceToSorMapping) and getattr(mapping.source, "db", None) is not None
-    }
+    sources = [mapping.source for mapping in pipe.mappings if isinstance(mapping, SourceToSorMapping)]
+    databases = [source.db for source in sources if isinstance(source, SourceTable) and source.db is not None]
     connection = config.get("source_connection") or config.get("connection_string")
-    for text, source in databases.items():
-        if connection and text != connection:
-            what = "the pipe reads two databases"
-            session.wrong(source.place, pipe.source_system, what, "give each database a pipe of its own")
-        connection = connection or text
-        config.setdefault("default_schema", source.db.default_schema.name)
+    if not connection and databases:
+        # Tables of others say theirs themselves.
+        connection = databases[0].conn_string
+        config.setdefault("default_schema", databases[0].default_schema.name)
     if connection:
         block.put("source_connection", connection, pipe.place)
         block.put("default_schema", config.get("default_schema"), pipe.place)
-        return ""
-    source_path = str(config.get("source_path") or config.get("data_path") or "")
-    block.put("source_path", source_path, pipe.place)
-    return source_path
+        if not any(isinstance(source, File) for source in sources):
+            return Origin(connection=str(connection), folder="")
+    folder = str(config.get("source_path") or config.get("data_path") or "")
+    block.put("source_path", folder or ("." if connection else None), pipe.place)
+    return Origin(connection=str(connection or ""), folder=folder)
 
 
 def _validation(block: Block, validation: Any, pipe: Pipe, session: Session) -> None:

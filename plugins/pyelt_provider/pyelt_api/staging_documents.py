@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pyelt_provider.model.place import Place
@@ -16,7 +17,15 @@ _LIMITS = ("min_rows", "max_deleted", "max_rejected")
 _MORE = ("delivery", "deleted_when", "changed_since", "wait_for", *_LIMITS, "description")
 
 
-def staging_block(block: Block, mapping: SourceToSorMapping, source_path: str, session: Session) -> None:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a pipe reads: its database, where it has one, and the folder of its files."""
+
+    connection: str
+    folder: str
+
+
+def staging_block(block: Block, mapping: SourceToSorMapping, origin: Origin, session: Session) -> None:
     """Write the staging table that a mapping fills."""
     place = mapping.place
     tables = block.block("sor", place)
@@ -28,9 +37,9 @@ def staging_block(block: Block, mapping: SourceToSorMapping, source_path: str, s
     source = mapping.source
     match source:
         case CsvFile() | FixedLengthFile():
-            _file(table, mapping, source, source_path, session)
+            _file(table, mapping, source, origin.folder, session)
         case SourceTable():
-            _database(table, mapping, source)
+            _database(table, mapping, source, origin)
         case _:
             what = f"{source!r} is no delivery"
             session.wrong(place, f"sor.{mapping.sor_table}", what, "give a CsvFile, a SourceTable or a SourceQuery")
@@ -105,7 +114,7 @@ def _below(path: str, source_path: str) -> str:
     return path.removeprefix(f"{folder}/") if folder and not path.startswith("/") else path
 
 
-def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable) -> None:
+def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable, origin: Origin) -> None:
     mapped = _mapped(mapping)
     condition = _condition(mapping.filter)
     is_plain = all(old == new for old, new in mapped)
@@ -129,6 +138,10 @@ def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable) ->
         if not mapping.auto_map:
             table.put("columns", [new for _, new in mapped], mapping.place)
         table.put("filter", condition, mapping.place)
+    if source.db is not None and source.db.conn_string != origin.connection:
+        table.put("source_connection", source.db.conn_string, source.place)
+        if "table" in table.data:
+            table.put("default_schema", default, source.place)
 
 
 def _condition(text: str) -> str:
