@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.projects import problems_of, write_project
+from config.projects import DOMAIN, problems_of, write_project
 
 FILES = {
     "pipeline.yaml": """
@@ -323,6 +323,35 @@ def test_a_source_that_has_no_effect_is_refused(tmp_path: Path) -> None:
         "leave it out",
         "pipes/his.yaml:5: sor.b_hstage.source_connection: this is neither a connection id nor a URL; such as dwh, or "
         "postgresql://user:***@host/db",
+    ]
+
+
+def test_views_that_do_not_hang_together_are_refused(tmp_path: Path) -> None:
+    views = """
+views:
+  loose: {members: {patient: Patient, track: Track}}
+  unknown: {members: {patient: Patient, link: PatientTrak}}
+  unclear: {members: {child: Patient, parent: Patient, track: Track, link: PatientTrack}}
+  links: {members: {a: PatientTrack, b: Doctor}}
+  twice: {members: {patient: Patient, patient_default: Track, link: PatientTrack}}
+  patient_hub: {members: {patient: Patient, track: Track, link: PatientTrack}}
+"""
+    alias = "long" * 14
+    views += f"  too_long: {{members: {{patient: Patient, track: Track, {alias}: PatientTrack}}}}\n"
+    domain = DOMAIN.replace("Default: {born: date}", "Default: {born: date, type: text}")
+    assert told(tmp_path, domain=domain + views) == [
+        "domain.yaml:18: views.loose.members: no link of the view leads to 'track'; add the link between them, or leave it "
+        "out",
+        "domain.yaml:19: views.unknown.members.link: there is no hub or link 'PatientTrak'; did you mean 'PatientTrack'?",
+        "domain.yaml:20: views.unclear.members.link: the role 'patient' of PatientTrack could be any of 'child', 'parent'; "
+        "call one of the aliases 'patient'",
+        "domain.yaml:21: views.links.members: the view has links and no hub; name the hubs that the links are between",
+        "domain.yaml:22: views.twice.members.patient_default: the view would have two columns 'patient_default_type': also "
+        "of 'patient'; rename an alias",
+        "domain.yaml:23: views.patient_hub: dv.patient_hub would be that of the view patient_hub, but it is taken by hub "
+        "Patient (domain.yaml:2); rename one of them",
+        f"domain.yaml:24: views.too_long.members.{alias}: the name '{alias}__source_system' takes 71 bytes, PostgreSQL keeps "
+        "63 and would cut the rest silently; shorten it by 8 bytes",
     ]
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pyelt_provider.model.connection import ConnectionRef, secrets_in
 from pyelt_provider.model.datamart import DatamartModel
-from pyelt_provider.model.domain import Domain, Hub, Link, Valueset
+from pyelt_provider.model.domain import Domain, EnsembleView, Hub, Link, Valueset
 from pyelt_provider.model.pipe import DatabaseFunction, Pipe
 from pyelt_provider.model.place import NOWHERE, Place
 from pyelt_provider.model.source import DatabaseSource
@@ -154,6 +154,10 @@ class Pipeline:
     @property
     def links(self) -> dict[str, Link]:
         return {link.name: link for domain in self.domains for link in domain.links}
+
+    @property
+    def ensemble_views(self) -> tuple[EnsembleView, ...]:
+        return tuple(view for domain in self.domains for view in domain.views)
 
     @property
     def valuesets(self) -> dict[str, Valueset]:

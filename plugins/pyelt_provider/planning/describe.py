@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyelt_provider.model.connection import masked
-from pyelt_provider.model.domain import Hub, Link
+from pyelt_provider.model.domain import EnsembleView, Hub, Link
 from pyelt_provider.model.mapping import (
     EntityMapping,
     FieldMapping,
@@ -93,7 +93,8 @@ def _body(stage: Stage) -> list[str]:
         case StageKind.DDL_VALSET:
             return ["Valuesets: " + ", ".join(code(str(v.table)) for v in pipeline.valuesets.values())]
         case StageKind.DDL_DV:
-            entities: tuple[Hub | Link, ...] = (*pipeline.hubs.values(), *pipeline.links.values())
+            entities: list[Hub | Link | EnsembleView] = [*pipeline.hubs.values(), *pipeline.links.values()]
+            entities += pipeline.ensemble_views
             return [f"- {code(str(entity.table))}: {_text(entity.description or entity.name)}" for entity in entities]
         case StageKind.DDL_DM | StageKind.ETL_DM:
             models = [

@@ -19,6 +19,7 @@ from pyelt_provider.errors import PyeltError
 from pyelt_provider.pyelt_api import (
     columns,
     deliveries,
+    ensembles,
     link_mappings,
     mapping_text,
     mappings,
@@ -41,7 +42,7 @@ _DATABASE = {
     "camelcase_to_underscores": names.camelcase_to_underscores,
 }
 _VAULT_NAMES = (
-    "AbstractOrderderTable", "DvTable", "DynamicLinkReference", "EnsembleView", "Hub", "HubEntity", "HubEntityMetaClass",
+    "AbstractOrderderTable", "DvTable", "DynamicLinkReference", "Hub", "HubEntity", "HubEntityMetaClass",
     "HybridLink", "HybridSat", "Link", "LinkEntity", "LinkEntityMetaClass", "LinkReference", "OrderedTableMetaClass",
     "RecordStatusSat", "Sat",
 )  # fmt: skip
@@ -49,6 +50,8 @@ _VAULT = {
     **_DATABASE,
     **{name: getattr(vault, name) for name in _VAULT_NAMES},
     "DvEntity": vault.HubEntity,
+    "EnsembleView": ensembles.EnsembleView,
+    "Ensemble_view": ensembles.EnsembleView,
     "OrderedDict": collections.OrderedDict,
     "inspect": inspect,
 }

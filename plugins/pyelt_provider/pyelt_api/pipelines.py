@@ -7,6 +7,7 @@ from typing import Any
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.pyelt_api.deliveries import SourceDatabase
+from pyelt_provider.pyelt_api.ensembles import EnsembleView
 from pyelt_provider.pyelt_api.session import RunReached, current
 from pyelt_provider.pyelt_api.tables import Database, DbFunction, Schema
 from pyelt_provider.pyelt_api.vault import AbstractOrderderTable, HubEntityMetaClass, is_link
@@ -164,6 +165,8 @@ class Pipeline(metaclass=_PipelineType):
                 inner = cls.Hub if isinstance(cls, HubEntityMetaClass) else cls.Link
                 for table in (inner, *cls.__sats__.values()):
                     table.__dbschema__ = str(schema_name)
+            elif issubclass(cls, EnsembleView) and cls is not EnsembleView and not _says_its_own(cls, schema_name):
+                cls.__dbschema__ = str(schema_name)
 
     def register_valset_domain(self, module: Any, schema_name: str = _VALSET) -> None:
         """Register the valuesets that a module has, for a schema."""

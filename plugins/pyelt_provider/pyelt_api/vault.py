@@ -372,18 +372,3 @@ class LinkEntity(metaclass=LinkEntityMetaClass):
     @classmethod
     def cls_has_record_status_sat(cls) -> bool:
         return cls.cls_get_record_status_sat() is not None
-
-
-class EnsembleView:
-    """A view over several entities and the links between them."""
-
-    def __init__(self, name: str = "", entity_and_link_list: list[Any] | None = None) -> None:
-        self.name = name
-        self.entity_dict: dict[str, Any] = {}
-        for entity in entity_and_link_list or []:
-            self.add_entity_or_link(entity)
-        self.place = here()
-
-    def add_entity_or_link(self, entity_or_link: Any, alias: str = "") -> None:
-        """Add an entity or a link to the view, under its own name or an alias."""
-        self.entity_dict[alias or entity_or_link.cls_get_name()] = entity_or_link

@@ -11,6 +11,7 @@ from pyelt_provider.identifiers import hub_table, satellite_table, snake_case
 from pyelt_provider.model.place import Place
 from pyelt_provider.pyelt_api.blocks import Block
 from pyelt_provider.pyelt_api.columns import Column
+from pyelt_provider.pyelt_api.ensembles import EnsembleView
 from pyelt_provider.pyelt_api.link_mappings import SorToLinkMapping
 from pyelt_provider.pyelt_api.mappings import SorToEntityMapping
 from pyelt_provider.pyelt_api.names import (
@@ -80,6 +81,7 @@ class Vault:
         self._valuesets: list[Any] = []
         self.entities: list[Any] = []
         self.links: list[Any] = []
+        self._views: list[EnsembleView] = []
         self._collect()
         self._types = _used_types(pipeline)
 
@@ -91,6 +93,8 @@ class Vault:
             self._link(link)
         for valueset in self._valuesets:
             self._valueset(valueset)
+        for view in self._views:
+            self._view(view)
         for pipe in self._pipeline.pipes.values():
             for validation in pipe.validations:
                 if isinstance(validation, DvValidation):
@@ -107,6 +111,11 @@ class Vault:
                     self._add_link(cls)
                 elif issubclass(cls, DvValueset) and cls not in (DvValueset, DvPeriodicalValueset):
                     _add(self._valuesets, cls)
+                elif issubclass(cls, EnsembleView) and cls is not EnsembleView:
+                    self._add_view(cls())
+            for member in vars(module).values():
+                if isinstance(member, EnsembleView):
+                    self._add_view(member)
         for mapping in mappings_of(self._pipeline):
             if isinstance(mapping, SorToEntityMapping) and isinstance(mapping.entity, HubEntityMetaClass):
                 self._add_entity(mapping.entity)
@@ -117,6 +126,14 @@ class Vault:
         for base in reversed(entity.__mro__):
             if isinstance(base, HubEntityMetaClass) and base is not HubEntity:
                 _add(self.entities, base)
+
+    def _add_view(self, view: EnsembleView) -> None:
+        self._views.append(view)
+        for entity in view.members().values():
+            if isinstance(entity, HubEntityMetaClass):
+                self._add_entity(entity)
+            else:
+                self._add_link(entity)
 
     def _add_link(self, link: Any) -> None:
         _add(self.links, link)
@@ -243,6 +260,21 @@ class Vault:
         columns = own_columns(valueset, standard)
         if columns:
             self._columns(at.block("columns", valueset.__place__), columns)
+
+    def _view(self, view: EnsembleView) -> None:
+        place = type(view).__place__ or view.place
+        name = view.view_name()
+        block = self._domain(view.__dbschema__, place).block("views", place).block(name, place)
+        block.put("description", described(type(view)) if type(view) is not EnsembleView else "", place)
+        members = block.block("members", place)
+        for alias, entity in view.members().items():
+            if isinstance(entity, HubEntityMetaClass):
+                members.put(alias, hub_name(entity), place)
+            elif dynamic_types(entity):
+                what = f"{alias!r} is a link of several types, which is a link per type here"
+                self._session.wrong(place, name, what, "leave it out, or write a datamart over the link that is meant")
+            else:
+                members.put(alias, link_name(entity.__name__), place)
 
     def _validation(self, validation: DvValidation) -> None:
         tables = {table for table in validation.tables if table is not None}
