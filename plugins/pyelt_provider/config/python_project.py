@@ -39,6 +39,7 @@ def with_documents(project: Project, program: Program, problems: Problems) -> Pr
         domains=[*said.domains, *project.domains],
         pipes=[*said.pipes, *project.pipes],
         functions=[*said.functions, *project.functions],
+        datamarts=[*said.datamarts, *project.datamarts],
         is_python=True,
     )
 

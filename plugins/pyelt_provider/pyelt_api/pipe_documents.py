@@ -11,26 +11,29 @@ from pyelt_provider.model.pipe import PROGRAM_HOOK
 from pyelt_provider.model.place import NOWHERE, Place
 from pyelt_provider.pyelt_api.blocks import Block
 from pyelt_provider.pyelt_api.deliveries import File, SourceTable
+from pyelt_provider.pyelt_api.dimension_mappings import DvToDimMapping, DvToFactMapping
 from pyelt_provider.pyelt_api.expressions import expression
 from pyelt_provider.pyelt_api.link_mappings import SorToLinkMapping
 from pyelt_provider.pyelt_api.mapping_documents import MappingWriter
-from pyelt_provider.pyelt_api.mappings import SorToEntityMapping, SorToValueSetMapping, SourceToSorMapping
+from pyelt_provider.pyelt_api.mappings import SorToEntityMapping, SourceToSorMapping
 from pyelt_provider.pyelt_api.pipelines import Pipe
 from pyelt_provider.pyelt_api.session import Session
 from pyelt_provider.pyelt_api.staging_documents import Origin, staging_block
 from pyelt_provider.pyelt_api.validations import DvValidation, SorValidation
+from pyelt_provider.pyelt_api.valueset_mappings import SorToValueSetMapping
+from pyelt_provider.pyelt_api.vault_documents import Vault
 
 _LIMITS = ("min_rows", "max_deleted", "max_rejected")
 _CONFIG = ("description", "active", "schedule", "schedule_interval", "source_conn_id", "sor_schema", *_LIMITS)
 
 
 def pipe_document(
-    pipe: Pipe, entities: list[Any], session: Session, more_sql: Sequence[str] = ()
+    pipe: Pipe, vault: Vault, session: Session, more_sql: Sequence[str] = ()
 ) -> tuple[NamedDocument, list[SqlFile]]:
     """Return the document of a pipe and the files of its functions; `more_sql` runs with the pipe's own extra SQL."""
     block = Block(session, pipe.place)
     origin = _config(block, pipe)
-    writer = MappingWriter(pipe, block, entities, session)
+    writer = MappingWriter(pipe, block, vault, session)
     for mapping in pipe.mappings:
         match mapping:
             case SourceToSorMapping():
@@ -41,6 +44,8 @@ def pipe_document(
                 writer.link(mapping)
             case SorToValueSetMapping():
                 writer.valueset(mapping)
+            case DvToDimMapping() | DvToFactMapping():
+                pass  # a datamart's
             case _:
                 place = getattr(mapping, "place", pipe.place)
                 session.wrong(place, pipe.source_system, f"{mapping!r} is no mapping", "append mappings of PyELT only")

@@ -88,6 +88,10 @@ class AbstractOrderderTable(Table, metaclass=OrderedTableMetaClass):
         return cls.__dbname__
 
     @classmethod
+    def cls_get_schema(cls, dwh: Any) -> Any:
+        return dwh.get_schema(cls.__dbschema__)
+
+    @classmethod
     def cls_get_columns(cls) -> list[Column]:
         return cls.__cols__
 
@@ -272,6 +276,10 @@ class HubEntity(metaclass=HubEntityMetaClass):
         return subtype(cls.__name__)
 
     @classmethod
+    def cls_get_schema(cls, dwh: Any) -> Any:
+        return dwh.get_schema(cls.__dbschema__)
+
+    @classmethod
     def cls_get_view_name(cls) -> str:
         return f"{subtype(cls.__name__)}_view"
 
@@ -356,6 +364,10 @@ class LinkEntity(metaclass=LinkEntityMetaClass):
     __dbschema__ = "dv"
     __dbname__ = ""
     Link = Link
+
+    @classmethod
+    def cls_get_schema(cls, dwh: Any) -> Any:
+        return dwh.get_schema(cls.__dbschema__)
 
     @classmethod
     def cls_get_name(cls) -> str:

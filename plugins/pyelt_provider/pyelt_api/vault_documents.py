@@ -30,6 +30,7 @@ from pyelt_provider.pyelt_api.reference_tables import (
 )
 from pyelt_provider.pyelt_api.session import Session
 from pyelt_provider.pyelt_api.validations import DvValidation
+from pyelt_provider.pyelt_api.valueset_mappings import SorToValueSetMapping
 from pyelt_provider.pyelt_api.vault import (
     DynamicLinkReference,
     HubEntity,
@@ -93,6 +94,7 @@ class Vault:
             self._link(link)
         for valueset in self._valuesets:
             self._valueset(valueset)
+        self._valueset_of_lists()
         for view in self._views:
             self._view(view)
         for pipe in self._pipeline.pipes.values():
@@ -214,6 +216,10 @@ class Vault:
         found = known.get(camelcase_to_underscores(name)) or known.get("valueset")
         return found or (next(iter(known.values())) if len(known) == 1 else None)
 
+    def valueset_of(self, ref_type: str) -> str:
+        """Return the valueset that has a list which no class names; `Valueset`, of all lists, where there is none yet."""
+        return self._table_of_codes(ref_type) or "Valueset"
+
     def _link(self, entity: Any) -> None:
         types = dynamic_types(entity)
         for written, target in types.items():
@@ -260,6 +266,14 @@ class Vault:
         columns = own_columns(valueset, standard)
         if columns:
             self._columns(at.block("columns", valueset.__place__), columns)
+
+    def _valueset_of_lists(self) -> None:
+        """Make the valueset of all lists, where mappings fill lists and the program has no valueset for them."""
+        for mapping in mappings_of(self._pipeline):
+            is_list = isinstance(mapping, SorToValueSetMapping) and mapping.valueset is None
+            if is_list and self._table_of_codes(mapping.ref_type) is None:
+                valuesets = self._domain(self._main_schema, mapping.place).block("valuesets", mapping.place)
+                valuesets.block("Valueset", mapping.place)
 
     def _view(self, view: EnsembleView) -> None:
         place = type(view).__place__ or view.place

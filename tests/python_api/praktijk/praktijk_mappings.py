@@ -56,7 +56,10 @@ def init_validations(pipe):
     fout.msg = "X9 is ongeldig"
     fout.set_condition(Patient.Hub.bk, Validation.Operators.like, "'X9%'")
     assert str(fout) == "bk like 'X9%'"
-    return [sor_validation, dubbel, jong, fout]
+    lang = DvValidation()
+    lang.msg = "geen lengte van een mens"
+    lang.set_condition(Patient.Default.lengte.between(3, 9) | Patient.Default.land.is_in(["XX", "YY"]))
+    return [sor_validation, dubbel, jong, fout, lang]
 
 
 def init_sor_to_dv_mappings(pipe):
@@ -77,6 +80,7 @@ def init_sor_to_dv_mappings(pipe):
     mapping.map_field("soort", Patient.Extra.gegevens)
     mapping.map_field("pasnummer", Patient.Sleutels.pasnummer)
     mapping.map_fixed_value("'t Hof", Patient.Extra.periode)
+    mapping.map_field(Column("soort").join(Column("geslacht")), Patient.Extra.concept)
     mapping.map_field("opmerking")
     mappings.append(mapping)
 
@@ -153,7 +157,12 @@ def init_sor_to_valset_mappings():
     )
     producten.map_field("trajectnummer", Zorgproduct.code)
     producten.map_field("start_datum", Zorgproduct.ingangsdatum)
-    return [mapping, artsen, producten]
+    redenen = SorToRefMapping({"K": "kind", "V": "'t verleden"}, "redenen")
+    soorten = SorToRefMapping("patient_hstage", "soorten")
+    soorten.map_code_field("patient_hstage.soort")
+    soorten.map_descr_field("patient_hstage.soort")
+    soorten.filter = "soort <> ''"
+    return [mapping, artsen, producten, redenen, soorten]
 
 
 def init_sleutel_mappings(pipe):
