@@ -28,7 +28,7 @@ def dimension_files(pipeline: Pipeline, session: Session) -> list[SqlFile]:
     for mapping in mappings_of(pipeline):
         match mapping:
             case DvToDimMapping() if not _is_dim(mapping.target):
-                what = f"{mapping.target!r} is no dimension"
+                what = f"{getattr(mapping.target, '__name__', mapping.target)} is no dimension"
                 session.wrong(mapping.place, mapping.name, what, "name a class that inherits from Dim")
             case DvToDimMapping():
                 files.append(_file(mapping, session))
@@ -90,6 +90,8 @@ def _source(mapping: DvToDimMapping, field: DvToDmFieldMapping, session: Session
         return "null"
     if issubclass(table, HybridSat) and not field.source_type:
         what = f"{table.__name__} has a row per type, and nothing says which is meant"
-        session.wrong(field.place, mapping.name, what, "give type=, such as type=Patient.Adres.Types.woon")
+        session.wrong(
+            field.place, mapping.name, what, f"give type=, a type of {mapping.source.__name__}.{table.__name__}"
+        )
     of_type = f"{snake_case(field.source_type)}_" if field.source_type else ""
     return f"v.{quote(f'{snake_case(key)}_{of_type}{source.name}')}"

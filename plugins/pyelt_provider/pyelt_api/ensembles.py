@@ -10,6 +10,15 @@ from pyelt_provider.pyelt_api.vault import HubEntityMetaClass, is_link
 from pyelt_provider.pyelt_api.written import here
 
 
+def views_of(module: Any) -> list[EnsembleView]:
+    """Return a view of every class for one that the module has, and the views that stand in it already."""
+    members = list(vars(module).values())
+    classes = [item for item in members if isinstance(item, type) and issubclass(item, EnsembleView)]
+    return [cls() for cls in dict.fromkeys(classes) if cls is not EnsembleView] + [
+        item for item in members if isinstance(item, EnsembleView)
+    ]
+
+
 class EnsembleView:
     """A view over several entities and the links between them.
 

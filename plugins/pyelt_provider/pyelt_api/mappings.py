@@ -36,7 +36,8 @@ class BaseMapping:
         self.source = source
         self.target = target
         named = target.cls_get_name() if hasattr(target, "cls_get_name") else str(target)
-        self.name = f"{str(source)[:80]} -> {named}"
+        read = source.__name__ if isinstance(source, type) else str(source)[:80]
+        self.name = f"{read} -> {named}"
         self.place = here()
 
     def __str__(self) -> str:

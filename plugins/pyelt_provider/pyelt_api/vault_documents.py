@@ -82,7 +82,6 @@ class Vault:
         self._valuesets: list[Any] = []
         self.entities: list[Any] = []
         self.links: list[Any] = []
-        self._views: list[EnsembleView] = []
         self._collect()
         self._types = _used_types(pipeline)
 
@@ -95,7 +94,7 @@ class Vault:
         for valueset in self._valuesets:
             self._valueset(valueset)
         self._valueset_of_lists()
-        for view in self._views:
+        for view in self._pipeline.ensemble_views:
             self._view(view)
         for pipe in self._pipeline.pipes.values():
             for validation in pipe.validations:
@@ -113,11 +112,8 @@ class Vault:
                     self._add_link(cls)
                 elif issubclass(cls, DvValueset) and cls not in (DvValueset, DvPeriodicalValueset):
                     _add(self._valuesets, cls)
-                elif issubclass(cls, EnsembleView) and cls is not EnsembleView:
-                    self._add_view(cls())
-            for member in vars(module).values():
-                if isinstance(member, EnsembleView):
-                    self._add_view(member)
+        for view in self._pipeline.ensemble_views:
+            self._add_view(view)
         for mapping in mappings_of(self._pipeline):
             if isinstance(mapping, SorToEntityMapping) and isinstance(mapping.entity, HubEntityMetaClass):
                 self._add_entity(mapping.entity)
@@ -130,7 +126,6 @@ class Vault:
                 _add(self.entities, base)
 
     def _add_view(self, view: EnsembleView) -> None:
-        self._views.append(view)
         for entity in view.members().values():
             if isinstance(entity, HubEntityMetaClass):
                 self._add_entity(entity)

@@ -58,8 +58,12 @@ def init_validations(pipe):
     assert str(fout) == "bk like 'X9%'"
     lang = DvValidation()
     lang.msg = "geen lengte van een mens"
-    lang.set_condition(Patient.Default.lengte.between(3, 9) | Patient.Default.land.is_in(["XX", "YY"]))
-    return [sor_validation, dubbel, jong, fout, lang]
+    lengte = Patient.Default.lengte
+    lang.set_condition(lengte.between(3, 9) | (lengte > 9) | (lengte <= 0) | ~(lengte < 99))
+    buitenland = DvValidation()
+    buitenland.msg = "woont niet hier"
+    buitenland.set_condition(Patient.Default.land.is_in(["XX", "YY"]) & (Patient.Default.land != "NL"))
+    return [sor_validation, dubbel, jong, fout, lang, buitenland]
 
 
 def init_sor_to_dv_mappings(pipe):
