@@ -7,7 +7,7 @@ from typing import Any
 from pyelt_provider.identifiers import TableName, entity_view
 from pyelt_provider.pyelt_api.blocks import Block
 from pyelt_provider.pyelt_api.columns import literal
-from pyelt_provider.pyelt_api.expressions import ALIAS, column, expression, on_row
+from pyelt_provider.pyelt_api.expressions import ALIAS, column, expression, on_row, selected_words
 from pyelt_provider.pyelt_api.link_mappings import EntityViewToLinkMapping, LinkFieldMapping, SorToLinkMapping
 from pyelt_provider.pyelt_api.link_sources import LinkSource
 from pyelt_provider.pyelt_api.mappings import (
@@ -104,9 +104,9 @@ class MappingWriter:
                 at.put("from", {"view": self._view(mapping)}, mapping.place)
             case SorQuery(sql=sql):
                 at.put("from", {"query": sql.strip().rstrip(";")}, mapping.place)
-                if "*" in sql or "_active" in sql:
-                    rows = f"{ALIAS}._active and {ALIAS}._valid"
-                    condition = f"{rows} and ({condition})" if condition else rows
+                words = selected_words(sql)
+                rows = [f"{ALIAS}.{name}" for name in ("_active", "_valid") if name in words or "*" in words]
+                condition = " and ".join([*rows, f"({condition})"] if rows and condition else rows or [condition])
             case source:
                 at.put("from", str(source), mapping.place)
         at.put("to", target, mapping.place)

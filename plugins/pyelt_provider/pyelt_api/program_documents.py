@@ -20,6 +20,9 @@ from pyelt_provider.pyelt_api.pipelines import classes_of
 from pyelt_provider.pyelt_api.reference_tables import Dim, DmReference, Fact, dimension_name
 from pyelt_provider.pyelt_api.vault_documents import Vault
 
+_LOG_PATHS = ("log_path", "ddl_log_path", "sql_log_path")
+"""PyELT's lie below the project's folder, also where they begin with a slash."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramDocuments:
@@ -62,6 +65,8 @@ def _general(program: Program, written: Document | None) -> Document:
     config = {key: value for key, value in pipeline.config.items() if key in known}
     cursor = Cursor(block.spot.file or "", block.spot, "general_config", session.problems)
     for key, value in plain(config, cursor).items():
+        if key in _LOG_PATHS and isinstance(value, str):
+            value = str(session.roots[0] / value.strip("/")) if value and session.roots else value
         block.put(key, value if value != "" else None, pipeline.place)
     if written is None:
         return block.document()
