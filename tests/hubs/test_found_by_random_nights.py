@@ -96,3 +96,15 @@ def test_a_row_that_its_mapping_rejected_until_a_validation_did_so_too_keeps_no_
     care.deliver(DAY_2, HEADERS, **rows)
     care.deliver(DAY_3, HEADERS, his_visit=["1;A;x;out", "2;B;1;good"])
     assert gone(care) == [("A", "his")]
+
+
+def test_a_row_that_a_validation_lets_go_and_its_mapping_rejects_at_once_keeps_no_key(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    care = Care(warehouse, tmp_path, doctors("his"), hubs=[DOCTOR])
+    care.deliver(DAY_1, HEADERS, his_visit=["1;A;1;good"])
+    care.deliver(DAY_2, HEADERS, his_visit=["1;A;1;good", "2;A;x;bad"])
+
+    care = Care(warehouse, tmp_path, pipe("his", {"visit": HEADER}, VISITS), hubs=[DOCTOR])
+    care.deliver(DAY_3, HEADERS, his_visit=["1;B;1;good", "2;A;x;bad"])
+    assert gone(care) == [("A", "his")]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from databases import Database
 from links.visits import DAY_1, DAY_2, DAY_3, DAY_4, Clinic, link, pipe, remarks, visit
-from pyelt_provider.model.mapping import FieldMapping, ReferenceMapping
+from pyelt_provider.model.mapping import FieldMapping, LinkMapping, MissingReference, ReferenceMapping
 from pyelt_provider.model.staging import Validation
 
 PEOPLE = {"his_patients": "P1 P2 P3", "his_doctors": "D1 D2 D3"}
@@ -162,3 +164,90 @@ def test_a_link_that_only_another_pipe_gave_was_not_current_for_this_one(warehou
     changed.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1 9;P1;D2;;;changed", lab_visits="1;P1;D1")
 
     assert ended(changed) == [("P1", "D1", "his")]
+
+
+@pytest.mark.parametrize("later", [None, "kind is null", "kind is null and 1 = 1"])
+def test_a_row_that_the_filter_left_away_gave_no_link_that_could_end(
+    warehouse: Database, tmp_path: Path, later: str | None
+) -> None:
+    """Not even when everything is compared again, because the mapping is another one or its filter is."""
+    visits, lab = link(status=True), pipe("lab", files=("visits",), links=[visit()])
+    first = visit(source={"filter": "kind is null"})
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[first]), lab, visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, lab_visits="1;P1;D1")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D1;out 2;P2;D2", lab_visits="1;P1;D1")
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="2;P2;D2", lab_visits="1;P1;D1")
+
+    same = later == first.source.filter
+    changed = replace(
+        visit(source={"filter": later}), missing_reference=MissingReference.REJECT if same else MissingReference.WAIT
+    )
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[changed]), lab, visits=visits)
+    clinic.deliver(DAY_4, **PEOPLE, his_visits="3;P3;D3", lab_visits="1;P1;D1")
+
+    assert ended(clinic) == [("P2", "D2", "his")]
+
+
+def by_kind(**changes: object) -> LinkMapping:
+    """A second mapping, of the columns patient and kind."""
+    return visit(
+        name="a second one",
+        references=(ReferenceMapping(role="patient", bk="patient"), ReferenceMapping(role="doctor", bk="kind")),
+        **changes,
+    )
+
+
+def test_rows_that_went_before_a_mapping_came_gave_no_link_of_it_that_could_end(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    visits, lab = link(status=True), pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[visit()]), lab, visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="2;P2;D2", lab_visits="1;P1;D1")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D2;D1 2;P2;D2", lab_visits="1;P1;D1")
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="2;P2;D2", lab_visits="1;P1;D1")
+
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[visit(), by_kind()]), lab, visits=visits)
+    clinic.deliver(DAY_4, **PEOPLE, his_visits="2;P2;D2", lab_visits="1;P1;D1")
+
+    assert ended(clinic) == [("P1", "D2", "his")]
+
+
+def test_a_link_of_another_pipe_ends_with_the_mapping_that_gave_it_as_well(warehouse: Database, tmp_path: Path) -> None:
+    visits, lab = link(status=True), pipe("lab", files=("visits",), links=[visit()])
+    both = Clinic(warehouse, tmp_path, lab, pipe(links=[visit(), by_kind()]), visits=visits)
+    both.deliver(DAY_1, **PEOPLE, lab_visits="1;P1;D1")
+    both.deliver(DAY_2, **PEOPLE, his_visits="1;P1;D2;D1", lab_visits="1;P1;D1")
+
+    one = Clinic(warehouse, tmp_path, lab, pipe(links=[visit()]), visits=visits)
+    one.deliver(DAY_3, **PEOPLE, his_visits="2;P2;D2", lab_visits="1;P1;D1")
+
+    assert ended(one) == [("P1", "D1", "his"), ("P1", "D2", "his")]
+
+
+def test_a_partner_that_comes_back_is_new_although_a_rejected_row_gave_it_once(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    visits = link(status=True, satellites=(remarks(),), driving="patient")
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[WITH_DAY, by_kind()]), visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, his_visits="1;P1;D2")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="1;P3;D3;;x 2;P1;D1")  # D2 stays as row 1 gave it, and ends for D1
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="1;P3;D3;;x 2;P1;D1 3;P1;;D2")
+
+    assert ended(clinic) == [("P1", "D1", "his")]
+
+
+def test_a_partner_that_a_new_mapping_brings_does_not_push_aside_the_one_that_another_mapping_gave(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    visits = link(status=True, driving="patient")
+    bad = Validation(table="visit_hstage", when="day is not null", message="Not a visit")
+    lab = pipe("lab", files=("visits",), links=[visit()])
+    clinic = Clinic(warehouse, tmp_path, lab, pipe(links=[visit()]), visits=visits)
+    clinic.deliver(DAY_1, **PEOPLE, lab_visits="1;P1;D2")
+    clinic.deliver(DAY_2, **PEOPLE, his_visits="5;P1;D1;;y", lab_visits="1;P1;D1")
+
+    his = pipe(links=[visit(), by_kind()], validations=[bad])
+    clinic = Clinic(warehouse, tmp_path, lab, his, visits=visits)
+    clinic.deliver(DAY_3, **PEOPLE, his_visits="5;P1;D1;;y 6;P1;;D2", lab_visits="1;P1;D1")
+
+    assert ended(clinic) == [("P1", "D2", "his"), ("P1", "D2", "lab")]

@@ -238,7 +238,11 @@ from "pyelt_changes_dv_lab_order_sat" as c;
 create temporary table "pyelt_status_dv_lab_order_sat_record_status" on commit drop as
 with recursive later_2 as (
     select r._id, r._runid,
-        r._runid <> all(%(runids_2)s::numeric[]) and (r._valid or exists (
+        r._runid <> all(%(runids_2)s::numeric[]) and (r._valid and r._id not in (
+            select j.row_id from "sys".journal j
+            where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s
+              and j.runid = any(%(runids_2)s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from "sys".journal j
             where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s and j.row_id = r._id
               and j.before ->> '_valid' = 'true'))
@@ -259,7 +263,11 @@ with recursive later_2 as (
         select row_id from "sys".rejected_rows
         where pipe = %(pipe)s and mapping = %(mapping_2)s and freed_runid is null)
     union
-    select before._id, before._runid, (before._valid or exists (
+    select before._id, before._runid, (before._valid and before._id not in (
+            select j.row_id from "sys".journal j
+            where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s
+              and j.runid = any(%(runids_2)s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from "sys".journal j
             where j.schemaname = %(schema_2)s and j.tablename = %(table_2)s and j.row_id = before._id
               and j.before ->> '_valid' = 'true'))

@@ -147,7 +147,7 @@ from (
 ) as changed;
 
 -- make room for the keys of changed rows  [result_hstage -> LabResult]
-create temporary table "pyelt_link_keys_2" (look_1 text, look_2 text, key_1 text, key_2 text, type text, gone boolean) on commit drop;
+create temporary table "pyelt_link_keys_2" (look_1 text, look_2 text, key_1 text, key_2 text, type text, gone boolean, closed_now boolean) on commit drop;
 
 -- collect the keys of result_hstage -> LabResult
 savepoint mapping;
@@ -156,7 +156,11 @@ savepoint mapping;
 insert into "pyelt_link_keys_2"
 with recursive later as (
     select changed._id, changed._runid,
-        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else (changed._valid or exists (
+        case when changed._active then changed._runid = any(%(runids)s::numeric[]) else (changed._valid and changed._id not in (
+            select j.row_id from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s
+              and j.runid = any(%(runids)s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from "sys".journal j
             where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = changed._id
               and j.before ->> '_valid' = 'true'))
@@ -170,12 +174,16 @@ with recursive later as (
                       and j.row_id = changed._id and j.before ->> '_valid' = 'true'
                       and j.runid between x.runid and x.freed_runid))) end
             as stood,
-        changed."order_number", changed."analyte_code"
+        changed."order_number", changed."analyte_code", changed._active as of_active
     from "sor_lab"."result_hstage" changed
     where changed._id in (select _touched from pyelt_touched_2)
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    select before._id, before._runid, (before._valid or exists (
+    select before._id, before._runid, (before._valid and before._id not in (
+            select j.row_id from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s
+              and j.runid = any(%(runids)s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from "sys".journal j
             where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = before._id
               and j.before ->> '_valid' = 'true'))
@@ -187,13 +195,14 @@ with recursive later as (
                     select from "sys".journal j
                     where j.schemaname = %(schema)s and j.tablename = %(table)s
                       and j.row_id = before._id and j.before ->> '_valid' = 'true'
-                      and j.runid between x.runid and x.freed_runid))), before."order_number", before."analyte_code"
+                      and j.runid between x.runid and x.freed_runid))), before."order_number", before."analyte_code", later.of_active
     from later
     join "sor_lab"."result_hstage" before
         on before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code" and not before._active and before._finish_runid = later._runid
     where not later.stood and before._runid < before._finish_runid
 )
-select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active
+select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active,
+    s._id in (select _id from later where not of_active)
 from "sor_lab"."result_hstage" s
 where s._id in (select _id from later)
       and (s._active or s._id in (select _id from later where stood));
@@ -235,7 +244,11 @@ savepoint mapping;
 insert into "pyelt_link_rows_2" (row_id, usable, run_number, "fk_lab_order_hub", "fk_analyte_hub", missing_1, missing_2, keyed)
 with recursive later as (
     select refused._id, refused._runid,
-        refused._runid <> all(%(runids)s::numeric[]) and (refused._valid or exists (
+        refused._runid <> all(%(runids)s::numeric[]) and (refused._valid and refused._id not in (
+            select j.row_id from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s
+              and j.runid = any(%(runids)s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from "sys".journal j
             where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = refused._id
               and j.before ->> '_valid' = 'true'))
@@ -253,7 +266,11 @@ with recursive later as (
     where refused._id in (
         select bad._id from "sor_lab"."result_hstage" bad where bad._active and not bad._valid)
     union
-    select before._id, before._runid, (before._valid or exists (
+    select before._id, before._runid, (before._valid and before._id not in (
+            select j.row_id from "sys".journal j
+            where j.schemaname = %(schema)s and j.tablename = %(table)s
+              and j.runid = any(%(runids)s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from "sys".journal j
             where j.schemaname = %(schema)s and j.tablename = %(table)s and j.row_id = before._id
               and j.before ->> '_valid' = 'true'))
@@ -390,32 +407,32 @@ select c._id, %(runid)s, %(pipe)s, %(load_time)s, true,
     case when c._changed then coalesce(c._revision, 0) + 1 else 0 end, true, c."value", c."reported_at"
 from "pyelt_changes_dv_lab_result_sat" as c;
 
--- see which links are current
-savepoint mapping;
-
 -- see which links are current: dv.lab_result_sat_status  [result_hstage -> LabResult]
 create temporary table "pyelt_link_states_2" on commit drop as
 with given as (
-    select r."fk_lab_order_hub", r."fk_analyte_hub", null::text as type, r.usable, r.run_number, r.preference, array[2, r.place] as place from "pyelt_link_rows_2" r where r."fk_lab_order_hub" is not null and r."fk_analyte_hub" is not null
+    select r."fk_lab_order_hub", r."fk_analyte_hub", null::text as type, r.usable, r.run_number, r.preference, r.run_number = any(%(unseen_2)s::numeric[]) as unseen, array[2, r.place] as place from "pyelt_link_rows_2" r where r."fk_lab_order_hub" is not null and r."fk_analyte_hub" is not null
 ), seen as (
-    select l._id, true as given, given.usable, false as gone, given.run_number, given.preference, given.place
+    select l._id, true as given, given.usable, false as gone, false as closed_now,
+        given.run_number, given.unseen, given.preference, given.place
     from given join "dv"."lab_result_link" l on l."fk_lab_order_hub" = given."fk_lab_order_hub" and l."fk_analyte_hub" = given."fk_analyte_hub"
     union all
-    select touched._id, false, false, touched.gone, null, null, null
+    select touched._id, false, false, touched.gone, touched.closed_now, null, null, null, null
     from (
-    select l._id, true as gone from (select * from "pyelt_link_keys_2" where gone) k
+    select l._id, true as gone, k.closed_now from (select * from "pyelt_link_keys_2" where gone) k
     join "dv"."lab_order_hub" h1 on h1.bk = k.key_1
     join "dv"."analyte_hub" h2 on h2.bk = k.key_2
-    join "dv"."lab_result_link" l on l."fk_lab_order_hub" = h1._id and l."fk_analyte_hub" = h2._id and (true)
+    join "dv"."lab_result_link" l on l."fk_lab_order_hub" = h1._id and l."fk_analyte_hub" = h2._id
     ) touched
 ), judged as (
     select l._id, l.type,
         bool_or(seen.usable) or bool_or(seen.given) and coalesce(max(st.record_status), 'active') = 'active' as holds,
         l._runid = %(runid)s
-            or coalesce(bool_and(seen.run_number = any(%(runids)s::numeric[])), false) and not bool_or(seen.gone) as is_new,
+            or coalesce(bool_and(seen.unseen) filter (
+                where seen.usable or coalesce(st.record_status, 'active') = 'active'), false)
+            and not bool_or(seen.closed_now) as is_new,
         l._runid <> %(runid)s and coalesce(max(st.record_status), 'active') = 'active' and (
             coalesce(l._source_system, %(pipe)s) = %(pipe)s or bool_or(st._id is not null or seen.gone)
-            or coalesce(bool_or(seen.run_number <> all(%(unseen)s::numeric[])), false)) as was_current,
+            or coalesce(bool_or(not seen.unseen), false)) as was_current,
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join "dv"."lab_result_link" l on l._id = seen._id
     left join "dv"."lab_result_sat_status" st on st._id = l._id and st._source_system = %(pipe)s and st._active
@@ -424,8 +441,6 @@ with given as (
 )
 select _id, holds as current
 from judged;
-
-release savepoint mapping;
 
 -- close the status of links that went or came back: dv.lab_result_sat_status  [result_hstage -> LabResult]
 update "dv"."lab_result_sat_status" st

@@ -22,7 +22,8 @@ class LinkGroup:
     """Mappings of one link that are loaded together; with a history all mappings of the pipe on it.
 
     `full`: all their rows are compared. Else the keys that the changed rows have or had are in the temporary table
-    `keys`: the lookups (look_1, ...), the whole key (key_1, ...), the link's type and whether the row is closed.
+    `keys`: the lookups (look_1, ...), the whole key (key_1, ...), the link's type, whether the row is closed (`gone`), and
+    whether it was closed since the mappings last looked (`closed_now`), not long ago behind a row that is rejected.
     """
 
     link: Link
@@ -82,7 +83,8 @@ def create_keys(group: LinkGroup) -> Statement:
     return Statement(
         label="make room for the keys of changed rows",
         mapping=group.name,
-        sql=f"create temporary table {group.keys} ({looks}, {keys}, type text, gone boolean) on commit drop",
+        sql=f"create temporary table {group.keys} ({looks}, {keys}, type text, gone boolean, closed_now boolean)"
+        " on commit drop",
     )
 
 
@@ -122,14 +124,15 @@ with recursive later as (
     select changed._id, changed._runid,
         case when changed._active then changed._runid = any(%(runids)s::numeric[]) else {stood(stage, "changed")} end
             as stood,
-        {quote_all(staging.key, "changed")}
+        {quote_all(staging.key, "changed")}, changed._active as of_active
     from {staging.table.sql} changed
     where changed._id in (select _touched from {work.touched})
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
-    {replaced_rows(stage, staging)}
+    {replaced_rows(stage, staging, carried=("of_active",))}
 )
-select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active
+select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active,
+    s._id in (select _id from later where not of_active)
 from {source}
 {where}
 """,

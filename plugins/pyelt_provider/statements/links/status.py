@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from pyelt_provider.identifiers import TableName, quote
-from pyelt_provider.model.domain import Link
+from pyelt_provider.model.domain import Link, SatelliteKind
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.links.history import LinkGroup, link_type
-from pyelt_provider.statements.links.rows import LinkWork
-from pyelt_provider.statements.links.standing import keys_function, prepare_keys
-from pyelt_provider.statements.mappings.row_history import history_parameters, stood
-from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS
-from pyelt_provider.statements.step import Count, Isolated, Program, Statement, one
+from pyelt_provider.statements.step import Count, Program, Statement
 
-_WAS_THERE = "k.finished is null or l._runid < k.finished"
 ACTIVE = "active"
 ENDED = "ended"
 
@@ -28,24 +21,13 @@ def load_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> 
     in the order of the mappings and the source key. A link that never went has no status row, and a link that another
     pipe brings tonight did not go for this one.
     """
-    judged = yield Isolated(
-        label="see which links are current",
-        program=one(judge_links(stage, run, group, status)),
-        only=DATA_ERRORS,
-        mapping=group.works[0].mapping.name,
-    )
-    if judged.error is not None:
-        # Keys of closed rows that cannot be evaluated (any more) say nothing.
-        for work in group.works:
-            if work.staging is not None:
-                yield prepare_keys(work)
-        yield judge_links(stage, run, group, status, surely=True)
+    yield judge_links(stage, run, group, status)
     yield close_status(stage, run, group, status)
     yield add_status(stage, run, group, status, ENDED, "end links that went", Count.DELETED)
     yield add_status(stage, run, group, status, ACTIVE, "let links be active that came back", Count.RETURNED)
 
 
-def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, surely: bool = False) -> Statement:
+def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:
     """Work out for every touched link whether it is current for this pipe: `_id`, `current`."""
     link = group.link
     fks = tuple(quote(reference.column) for reference in link.references)
@@ -55,11 +37,20 @@ def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, 
     same = " and ".join(f"l.{fk} = given.{fk}" for fk in fks) + same_type
     rows = "\n    union all ".join(
         f"select {fk_list}, {link_type(work)} as type, r.usable, r.run_number, r.preference, "
+        f"r.run_number = any(%(unseen_{work.number})s::numeric[]) as unseen, "
         f"array[{work.number}, r.place] as place from {work.rows} r where {whole}"
         for work in group.works
     )
     driving = tuple(quote(r.column) for r in link.references if r.role == link.driving)
     partition = ", ".join((*driving, "type"))
+    # Where everything is compared, nobody knows what is new.
+    new = (
+        "false"
+        if group.full
+        else f"""coalesce(bool_and(seen.unseen) filter (
+                where seen.usable or coalesce(st.record_status, '{ACTIVE}') = '{ACTIVE}'), false)
+            and not bool_or(seen.closed_now)"""
+    )
     current = "holds"
     if driving:
         current = f"""holds and 1 = row_number() over (
@@ -71,30 +62,33 @@ def judge_links(stage: Stage, run: Run, group: LinkGroup, status: TableName, *, 
         mapping=group.works[0].mapping.name,
         parameters={
             "runid": run.number,
-            "runids": [] if group.full else _unseen_runs(group),
-            "unseen": _unseen_runs(group),
-            **_histories(stage, group),
+            # The runs whose rows a mapping had not looked at before: such a row alone gave no link until now.
+            **{f"unseen_{work.number}": list(work.delta.runids) for work in group.works},
+            "pipe": stage.pipe_name,
+            "schema": link.table.schema,
+            "table": link.table.name,
         },
         sql=f"""
 create temporary table {group.states} on commit drop as
 with given as (
     {rows}
 ), seen as (
-    select l._id, true as given, given.usable, false as gone, given.run_number, given.preference, given.place
+    select l._id, true as given, given.usable, false as gone, false as closed_now,
+        given.run_number, given.unseen, given.preference, given.place
     from given join {link.table.sql} l on {same}
     union all
-    select touched._id, false, false, touched.gone, null, null, null
+    select touched._id, false, false, touched.gone, touched.closed_now, null, null, null, null
     from (
-{_touched_links(stage, group, status, surely=surely)}
+{_touched_links(stage, group, status)}
     ) touched
 ), judged as (
     select l._id, {"".join(f"l.{column}, " for column in driving)}l.type,
         bool_or(seen.usable) or bool_or(seen.given) and coalesce(max(st.record_status), '{ACTIVE}') = '{ACTIVE}' as holds,
         l._runid = %(runid)s
-            or coalesce(bool_and(seen.run_number = any(%(runids)s::numeric[])), false) and not bool_or(seen.gone) as is_new,
+            or {new} as is_new,
         l._runid <> %(runid)s and coalesce(max(st.record_status), '{ACTIVE}') = '{ACTIVE}' and (
             coalesce(l._source_system, %(pipe)s) = %(pipe)s or bool_or(st._id is not null or seen.gone)
-            or coalesce(bool_or(seen.run_number <> all(%(unseen)s::numeric[])), false)) as was_current,
+            or coalesce(bool_or(not seen.unseen), false)) as was_current,
         min(seen.preference) as preference, max(seen.run_number) as run_number, min(seen.place) as place
     from seen join {link.table.sql} l on l._id = seen._id
     left join {status.sql} st on st._id = l._id and st._source_system = %(pipe)s and st._active
@@ -107,38 +101,17 @@ from judged
     )
 
 
-def _histories(stage: Stage, group: LinkGroup) -> dict[str, object]:
-    parameters: dict[str, object] = {"pipe": stage.pipe_name}
-    for work in group.works:
-        if work.staging is not None:
-            parameters |= history_parameters(stage, work.name, work.staging, (), f"_{work.number}")
-    return parameters
-
-
-def _unseen_runs(group: LinkGroup) -> list[Decimal]:
-    """The runs whose rows the mappings had not looked at before: such a row alone gave no link until now."""
-    return sorted({runid for work in group.works for runid in work.delta.runids})
-
-
-def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely: bool) -> str:
-    """A query of the links that closed rows gave (and all others of the changed rows' driving keys): `_id`, `gone`.
+def _touched_links(stage: Stage, group: LinkGroup, status: TableName) -> str:
+    """A query of the links that closed rows gave (and all others of the changed rows' driving keys):
+    `_id`, `gone`, `closed_now`.
 
     A link that nobody brought (an old PyELT may leave the source empty) is that of each pipe.
     """
     link = group.link
     if group.full:
-        closed = "\n    union all\n".join(
-            _links_of(stage, link, f"({_closed_rows(stage, work, surely=surely)})", "true", _WAS_THERE)
-            for work in group.works
-            if work.staging is not None
-        )
-        return f"""    select _id, false as gone from {link.table.sql} where coalesce(_source_system, %(pipe)s) = %(pipe)s
-    union all
-    select _id, false from {status.sql} where _source_system = %(pipe)s and _active""" + (
-            f"\n    union all\n{closed}" if closed else ""
-        )
+        return _given_links(stage, link, status)
     # What an active row gives stands among the rows that were collected, unless it is rejected and gives nothing.
-    own = _links_of(stage, link, f"(select * from {group.keys} where gone)", "true")
+    own = _links_of(stage, link, f"(select * from {group.keys} where gone)")
     if link.driving is None:
         return own
     number, driving = next((n, r) for n, r in enumerate(link.references, 1) if r.role == link.driving)
@@ -146,34 +119,40 @@ def _touched_links(stage: Stage, group: LinkGroup, status: TableName, *, surely:
     of_type = " and l.type = k.type" if link.types else ""
     return f"""{own}
     union all
-    select l._id, false from {group.keys} k
+    select l._id, false, false from {group.keys} k
     join {hub} h on h.bk = k.key_{number}
     join {link.table.sql} l on l.{quote(driving.column)} = h._id{of_type}
     where coalesce(l._source_system, %(pipe)s) = %(pipe)s
        or exists (select from {status.sql} st where st._id = l._id and st._source_system = %(pipe)s and st._active)"""
 
 
-def _links_of(stage: Stage, link: Link, keys: str, gone: str, condition: str = "true") -> str:
+def _given_links(stage: Stage, link: Link, status: TableName) -> str:
+    """A query of all links that the pipe ever gave: it brought them, filled a satellite of them, or it is noted.
+
+    Staging is not asked: its closed rows do not tell which mappings and filters there were when they stood.
+    """
+    filled = [s.table for s in link.satellites if s.kind is not SatelliteKind.RECORD_STATUS]
+    satellites = "".join(
+        f"\n    union all\n    select _id, false, false from {table.sql} where _source_system = %(pipe)s and _active"
+        for table in (status, *filled)
+    )
+    return f"""    select _id, false as gone, false as closed_now from {link.table.sql}
+    where coalesce(_source_system, %(pipe)s) = %(pipe)s
+    union all
+    select row_id, false, false from {quote(stage.pipeline.sys_schema)}.given_keys
+    where pipe = %(pipe)s and not only_for_links and (schemaname, tablename) = (%(schema)s, %(table)s){satellites}"""
+
+
+def _links_of(stage: Stage, link: Link, keys: str) -> str:
     joins = "\n    ".join(
         f"join {stage.pipeline.hubs[r.hub].table.sql} h{n} on h{n}.bk = k.key_{n}"
         for n, r in enumerate(link.references, 1)
     )
     same = " and ".join(f"l.{quote(r.column)} = h{n}._id" for n, r in enumerate(link.references, 1))
     of_type = " and l.type = k.type" if link.types else ""
-    return f"""    select l._id, {gone} as gone from {keys} k
+    return f"""    select l._id, true as gone, k.closed_now from {keys} k
     {joins}
-    join {link.table.sql} l on {same}{of_type} and ({condition})"""
-
-
-def _closed_rows(stage: Stage, work: LinkWork, *, surely: bool) -> str:
-    """The keys of rows that gave links while they stood; a link that came later is that of another pipe."""
-    keys, source = work.key_columns, work.entity.relation
-    if surely and work.staging is not None:
-        keys = ", ".join(f"read.key_{number}" for number, _ in enumerate(work.references, 1))
-        source = f"{work.staging.table.sql} s, lateral {keys_function(work)}(s._id) read"
-    return f"""select {keys}, {link_type(work)} as type, s._finish_runid as finished
-        from {source}
-        where not s._active and s._finish_runid is distinct from s._runid and {stood(stage, "s", f"_{work.number}")}"""
+    join {link.table.sql} l on {same}{of_type}"""
 
 
 def close_status(stage: Stage, run: Run, group: LinkGroup, status: TableName) -> Statement:

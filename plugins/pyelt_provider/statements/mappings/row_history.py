@@ -14,14 +14,18 @@ from pyelt_provider.planning.stages import Stage
 def stood(stage: Stage, row: str, suffix: str = "", *, but_now: bool = False) -> str:
     """Return the condition that a staging row gave the vault something while it was active.
 
-    It did unless it was rejected all the time: by a validation (a verdict that came later is in the journal), or by the
-    mapping (and not freed before it was closed, or before a validation rejected it too). With `but_now`, rejections of
-    this run do not count. The parameters are those of `history_parameters` with the same suffix, and with `but_now` the
-    run's number as `runid`.
+    It did unless it was rejected all the time: by a validation (a verdict that came later is in the journal, and so is a
+    row that was freed by a load that the mapping has not looked at yet), or by the mapping (and not freed before it was
+    closed, or before a validation rejected it too). With `but_now`, rejections of this run do not count. The parameters
+    are those of `history_parameters` with the same suffix, and with `but_now` the run's number as `runid`.
     """
     sys = quote(stage.pipeline.sys_schema)
     earlier = " and x.runid < %(runid)s" if but_now else ""
-    return f"""({row}._valid or exists (
+    return f"""({row}._valid and {row}._id not in (
+            select j.row_id from {sys}.journal j
+            where j.schemaname = %(schema{suffix})s and j.tablename = %(table{suffix})s
+              and j.runid = any(%(runids{suffix})s::numeric[]) and j.before ->> '_valid' = 'false')
+        or exists (
             select from {sys}.journal j
             where j.schemaname = %(schema{suffix})s and j.tablename = %(table{suffix})s and j.row_id = {row}._id
               and j.before ->> '_valid' = 'true'))
@@ -49,11 +53,14 @@ def history_parameters(
     }
 
 
-def replaced_rows(stage: Stage, staging: StagingTable, suffix: str = "", later: str = "later") -> str:
+def replaced_rows(
+    stage: Stage, staging: StagingTable, suffix: str = "", later: str = "later", carried: tuple[str, ...] = ()
+) -> str:
     """Return the second half of a recursion over `later` (_id, _runid, stood, key columns): from a row that never stood
-    to the row that it replaced."""
+    to the row that it replaced. Further columns of `later` are `carried` along behind these."""
     same_key = " and ".join(f"before.{quote(column)} = {later}.{quote(column)}" for column in staging.key)
-    return f"""select before._id, before._runid, {stood(stage, "before", suffix)}, {quote_all(staging.key, "before")}
+    along = "".join(f", {later}.{column}" for column in carried)
+    return f"""select before._id, before._runid, {stood(stage, "before", suffix)}, {quote_all(staging.key, "before")}{along}
     from {later}
     join {staging.table.sql} before
         on {same_key} and not before._active and before._finish_runid = {later}._runid
