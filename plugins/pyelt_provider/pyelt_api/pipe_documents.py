@@ -73,17 +73,17 @@ def _config(block: Block, pipe: Pipe) -> Origin:
     databases = [source.db for source in sources if isinstance(source, SourceTable) and source.db is not None]
     connection = config.get("source_connection") or config.get("connection_string")
     if not connection and databases:
-        # Tables of others say theirs themselves.
-        connection = databases[0].conn_string
-        config.setdefault("default_schema", databases[0].default_schema.name)
+        connection = databases[0].conn_string  # tables of others say theirs themselves
+    own = [database.default_schema.name for database in databases if database.conn_string == connection]
+    schema = str(config.get("default_schema") or next(iter(own), "")) if connection else ""
     if connection:
         block.put("source_connection", connection, pipe.place)
-        block.put("default_schema", config.get("default_schema"), pipe.place)
+        block.put("default_schema", schema, pipe.place)
         if not any(isinstance(source, File) for source in sources):
-            return Origin(connection=str(connection), folder="")
+            return Origin(connection=str(connection), schema=schema, folder="")
     folder = str(config.get("source_path") or config.get("data_path") or "")
     block.put("source_path", folder or ("." if connection else None), pipe.place)
-    return Origin(connection=str(connection or ""), folder=folder)
+    return Origin(connection=str(connection or ""), schema=schema, folder=folder)
 
 
 def _validation(block: Block, validation: Any, pipe: Pipe, session: Session) -> None:

@@ -19,9 +19,10 @@ _MORE = ("delivery", "deleted_when", "changed_since", "wait_for", *_LIMITS, "des
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a pipe reads: its database, where it has one, and the folder of its files."""
+    """Where a pipe reads: its database and that one's schema, where it has one, and the folder of its files."""
 
     connection: str
+    schema: str
     folder: str
 
 
@@ -118,8 +119,10 @@ def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable, or
     mapped = _mapped(mapping)
     condition = _condition(mapping.filter)
     is_plain = all(old == new for old, new in mapped)
-    schema = str(getattr(source.schema, "name", source.schema) or "")
-    default = source.db.default_schema.name if source.db is not None else ""
+    is_other = source.db is not None and source.db.conn_string != origin.connection
+    of_database = source.db.default_schema.name if source.db is not None else ""
+    default = of_database if is_other else origin.schema
+    schema = str(getattr(source.schema, "name", source.schema) or of_database)
     name = f"{schema}.{source.name}" if schema and (schema != default or not is_plain) else source.name
     if isinstance(source, SourceQuery) and is_plain and not condition and mapping.auto_map:
         table.put("query", source.sql, source.place)
@@ -138,7 +141,7 @@ def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable, or
         if not mapping.auto_map:
             table.put("columns", [new for _, new in mapped], mapping.place)
         table.put("filter", condition, mapping.place)
-    if source.db is not None and source.db.conn_string != origin.connection:
+    if is_other:
         table.put("source_connection", source.db.conn_string, source.place)
         if "table" in table.data:
             table.put("default_schema", default, source.place)
