@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import replace
 
 from pyelt_provider.config import pipe_file as keys
@@ -12,6 +11,7 @@ from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits, c
 from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.pipeline_file import PipelineFile
 from pyelt_provider.config.shapes import MISSING
+from pyelt_provider.config.source_kinds import check_kind
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.config.template_text import check_path, check_template
@@ -32,28 +32,7 @@ from pyelt_provider.model.staging import (
     Validation,
 )
 
-_NO_FILE_HAS = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
-"""Codecs of Python that are not encodings of files."""
 _KINDS = ("csv", "fixed_width", "table", "query")
-_MEANT_FOR = {
-    "filter": ("table",),
-    "delimiter": ("csv",),
-    "quote": ("csv",),
-    "escape": ("csv",),
-    "null": ("csv",),
-    "header": ("csv",),
-    "encoding": ("csv", "fixed_width"),
-    "strip": ("fixed_width",),
-    "skip_lines": ("fixed_width",),
-    "wait_for": ("csv", "fixed_width"),
-    "changed_since": ("table", "query"),
-    "source_connection": ("table", "query"),
-    "default_schema": ("table",),
-    "columns": ("csv", "fixed_width", "table"),
-    "take": ("csv",),
-    "rename": ("csv",),
-    "clean_names": ("csv",),
-}
 
 
 def build_stagings(pipe: PipeContext) -> None:
@@ -168,7 +147,7 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
             cursor.wrong(what, "give exactly one of csv, fixed_width, table and query")
     kind = given[0] if given else "csv"
     if given:
-        _check_kind(content, kind, cursor, pipe)
+        check_kind(content, kind, cursor, pipe)
         (check_path if kind in ("csv", "fixed_width") else check_template)(getattr(content, kind), cursor / kind)
     columns = content.columns if isinstance(content.columns, list) else []
     if isinstance(content.columns, list):
@@ -203,64 +182,6 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
                 clean_names=content.clean_names,
                 renamed=tuple(content.rename.items()),
             )
-
-
-def _check_kind(content: keys.SorKeys, kind: str, cursor: Cursor, pipe: PipeContext) -> None:
-    is_database = kind in ("table", "query")
-    is_told = any("source_connection" in at.spot.removed for at in (cursor, pipe.cursor))
-    if is_database and pipe.database is None and content.source_connection is None and not is_told:
-        what = "neither the pipe nor the table has a source database"
-        (cursor / kind).wrong(what, "give the pipe a source_connection")
-    has_folder = pipe.content.source_path is not None or "source_path" in pipe.cursor.spot.removed
-    if not is_database and pipe.database is not None and not has_folder:
-        what = "the pipe reads a database and does not say where its files are"
-        (cursor / kind).wrong(what, "give the pipe a source_path too, or put files into a pipe of their own")
-    for name, kinds in _MEANT_FOR.items():
-        if name in content.model_fields_set and kind not in kinds:
-            (cursor / name).wrong(
-                f"{name!r} has no effect with {kind!r}", f"it goes with {' and '.join(kinds)}: leave it out"
-            )
-    if (
-        kind == "fixed_width"
-        and not isinstance(content.columns, dict | type(None))
-        and "columns" not in cursor.spot.removed
-    ):
-        at = cursor / "columns" if "columns" in content.model_fields_set else cursor
-        at.wrong("a fixed width file needs the places of its columns", "columns: {factuurnummer: [1, 10], ...}")
-    if kind in ("csv", "table") and isinstance(content.columns, dict):
-        (cursor / "columns").wrong(f"places of columns do not go with {kind!r}", "write a list of names")
-    if kind == "csv" and not content.header and not content.columns and "columns" not in cursor.spot.removed:
-        (cursor / "header").wrong("a file without header says no names", "name the columns: columns: [a, b]")
-    if kind == "csv":
-        _check_csv(content, cursor)
-    if kind in ("csv", "fixed_width") and not _is_encoding(content.encoding):
-        mend = "such as utf-8, iso-8859-1 or windows-1252"
-        (cursor / "encoding").wrong(f"there is no encoding {content.encoding!r} of texts", mend)
-
-
-def _check_csv(content: keys.SorKeys, cursor: Cursor) -> None:
-    """Report characters that PostgreSQL's COPY cannot take for what they are to be."""
-    for name in ("delimiter", "quote", "escape"):
-        text = getattr(content, name)
-        if text is not None and (not text.isascii() or text in "\r\n"):
-            what = f"{text!r} cannot be the {name} of a CSV file"
-            (cursor / name).wrong(what, "choose one ASCII character that does not end a line")
-    if content.delimiter in (content.quote, content.escape):
-        other = "quote" if content.delimiter == content.quote else "escape"
-        (cursor / "delimiter").wrong(f"delimiter and {other} are the same", "choose two different characters")
-    wrong = [c for c in (content.delimiter, content.quote, "\n", "\r") if c in content.null]
-    if wrong:
-        what = f"the text for null, {content.null!r}, has {wrong[0]!r} in it, which ends or quotes a value"
-        (cursor / "null").wrong(what, "such as NULL, or leave it out")
-
-
-def _is_encoding(name: str) -> bool:
-    """Say whether the name is that of an encoding of texts: Python's codecs also have base64, hex and the like."""
-    try:
-        codec = codecs.lookup(name)
-    except (LookupError, ValueError):  # ValueError: a NUL in the name
-        return False
-    return getattr(codec, "_is_text_encoding", True) and codec.name not in _NO_FILE_HAS
 
 
 def _deliveries(content: keys.SorKeys, cursor: Cursor) -> None:

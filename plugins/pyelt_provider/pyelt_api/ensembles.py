@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyelt_provider.model.place import Place
 from pyelt_provider.pyelt_api.names import camelcase_to_underscores
 from pyelt_provider.pyelt_api.session import misused
 from pyelt_provider.pyelt_api.vault import HubEntityMetaClass, is_link
@@ -70,6 +71,12 @@ class EnsembleView:
             for alias, entity in named.items()
             if isinstance(entity, HubEntityMetaClass) or is_link(entity)
         }
+
+    @property
+    def written_at(self) -> Place:
+        """Where the program says the view: at its class, or where one was made without."""
+        place: Place = type(self).__place__ or self.place
+        return place
 
     def view_name(self) -> str:
         """Return the name of the view in the warehouse."""

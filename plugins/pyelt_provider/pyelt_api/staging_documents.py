@@ -119,8 +119,9 @@ def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable, or
     mapped = _mapped(mapping)
     condition = _condition(mapping.filter)
     is_plain = all(old == new for old, new in mapped)
-    is_other = source.db is not None and source.db.conn_string != origin.connection
+    connection = source.db.conn_string if source.db is not None else origin.connection
     of_database = source.db.default_schema.name if source.db is not None else ""
+    is_other = connection != origin.connection
     default = of_database if is_other else origin.schema
     schema = str(getattr(source.schema, "name", source.schema) or of_database)
     name = f"{schema}.{source.name}" if schema and (schema != default or not is_plain) else source.name
@@ -142,7 +143,7 @@ def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable, or
             table.put("columns", [new for _, new in mapped], mapping.place)
         table.put("filter", condition, mapping.place)
     if is_other:
-        table.put("source_connection", source.db.conn_string, source.place)
+        table.put("source_connection", connection, source.place)
         if "table" in table.data:
             table.put("default_schema", default, source.place)
 

@@ -95,7 +95,7 @@ class Vault:
             self._valueset(valueset)
         self._valueset_of_lists()
         for view in self._pipeline.ensemble_views:
-            self._view(view)
+            write_ensemble(view, self._domain(view.__dbschema__, view.written_at), self._session)
         for pipe in self._pipeline.pipes.values():
             for validation in pipe.validations:
                 if isinstance(validation, DvValidation):
@@ -270,21 +270,6 @@ class Vault:
                 valuesets = self._domain(self._main_schema, mapping.place).block("valuesets", mapping.place)
                 valuesets.block("Valueset", mapping.place)
 
-    def _view(self, view: EnsembleView) -> None:
-        place = type(view).__place__ or view.place
-        name = view.view_name()
-        block = self._domain(view.__dbschema__, place).block("views", place).block(name, place)
-        block.put("description", described(type(view)) if type(view) is not EnsembleView else "", place)
-        members = block.block("members", place)
-        for alias, entity in view.members().items():
-            if isinstance(entity, HubEntityMetaClass):
-                members.put(alias, hub_name(entity), place)
-            elif dynamic_types(entity):
-                what = f"{alias!r} is a link of several types, which is a link per type here"
-                self._session.wrong(place, name, what, "leave it out, or write a datamart over the link that is meant")
-            else:
-                members.put(alias, link_name(entity.__name__), place)
-
     def _validation(self, validation: DvValidation) -> None:
         tables = {table for table in validation.tables if table is not None}
         name = validation.table.__dbname__ if validation.table is not None else str(validation.tbl or "")
@@ -297,6 +282,22 @@ class Vault:
         at.put("table", name or None, validation.place)
         at.put("when", validation.sql_condition, validation.place)
         at.put("message", validation.msg or validation.sql_condition, validation.place)
+
+
+def write_ensemble(view: EnsembleView, domain: Block, session: Session) -> None:
+    """Write a view over several entities into the document of its schema."""
+    place, name = view.written_at, view.view_name()
+    block = domain.block("views", place).block(name, place)
+    block.put("description", described(type(view)) if type(view) is not EnsembleView else "", place)
+    members = block.block("members", place)
+    for alias, entity in view.members().items():
+        if isinstance(entity, HubEntityMetaClass):
+            members.put(alias, hub_name(entity), place)
+        elif dynamic_types(entity):
+            what = f"{alias!r} is a link of several types, which is a link per type here"
+            session.wrong(place, name, what, "leave it out, or write a datamart over the link that is meant")
+        else:
+            members.put(alias, link_name(entity.__name__), place)
 
 
 def reference_role(reference: LinkReference, session: Session) -> str:
