@@ -172,7 +172,8 @@ class DomainFile(Keys):
     )
     valuesets: dict[str, ValuesetKeys | None] = described("Valuesets by name.", {}, example={"Valueset": {}})
     views: dict[str, EnsembleViewKeys] = described(
-        "Views over several hubs and links, by name, in the schema of the hubs.",
+        "Views over several hubs and links, by name, in the schema of the hubs. With create_views: false, those that "
+        "datamarts read.",
         {},
         example={"care_view": {"members": {"patient": "Patient", "traject": "Traject", "link": "PatientTraject"}}},
     )
