@@ -44,10 +44,12 @@ def _members(content: keys.EnsembleViewKeys, cursor: Cursor, vault: Vault) -> tu
     if len(entities) < len(found) or cursor.spot.removed or MISSING in content.members.values():
         return ()
     hubs = {alias: entity for alias, entity in entities.items() if isinstance(entity, Hub)}
+    links = [entity for entity in entities.values() if isinstance(entity, Link)]
+    named = {alias for link in links for _, alias in _by_name(link, hubs)}
     members = []
     whole = True
     for alias, entity in entities.items():
-        roles = _roles(entity, hubs, cursor / alias) if isinstance(entity, Link) else ()
+        roles = _roles(entity, hubs, named, cursor / alias) if isinstance(entity, Link) else ()
         whole &= roles is not None
         members.append(Member(alias=alias, entity=entity.name, roles=roles or ()))
     if whole and not hubs:
@@ -60,20 +62,22 @@ def _members(content: keys.EnsembleViewKeys, cursor: Cursor, vault: Vault) -> tu
     return tuple(members) if whole and not loose else ()
 
 
-def _roles(link: Link, hubs: dict[str, Hub], cursor: Cursor) -> tuple[tuple[str, str], ...] | None:
-    """Return (role, alias) pairs: by the alias that the role has too, else the only hub of that kind which is left."""
-    by_name = {snake_case(alias): alias for alias in hubs}
-    pairs: list[tuple[str, str]] = []
-    open_references = []
-    for reference in link.references:
-        alias = by_name.get(snake_case(reference.role))
-        if alias is not None and hubs[alias].root == reference.root:
-            pairs.append((reference.role, alias))
-        else:
-            open_references.append(reference)
-    taken = {alias for _, alias in pairs}
+def _by_name(link: Link, hubs: dict[str, Hub]) -> list[tuple[str, str]]:
+    """Return (role, alias) pairs of the roles that have the name of an alias."""
+    aliases = {snake_case(alias): alias for alias in hubs}
+    found = [(reference, aliases.get(snake_case(reference.role))) for reference in link.references]
+    return [(item.role, alias) for item, alias in found if alias is not None and hubs[alias].root == item.root]
+
+
+def _roles(link: Link, hubs: dict[str, Hub], named: set[str], cursor: Cursor) -> tuple[tuple[str, str], ...] | None:
+    """Return (role, alias) pairs: by the alias that the role has too, else the only hub of that kind.
+
+    A hub that is `named` by a role of any link is none of those.
+    """
+    pairs = _by_name(link, hubs)
+    open_references = [item for item in link.references if item.role not in dict(pairs)]
     for reference in open_references:
-        left = [alias for alias, hub in hubs.items() if hub.root == reference.root and alias not in taken]
+        left = [alias for alias, hub in hubs.items() if hub.root == reference.root and alias not in named]
         rivals = [other for other in open_references if other.root == reference.root]
         if len(left) > 1 or (left and len(rivals) > 1):
             what = f"the role {reference.role!r} of {link.name} could be any of {', '.join(map(repr, left))}"

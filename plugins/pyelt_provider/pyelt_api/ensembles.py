@@ -29,6 +29,7 @@ class EnsembleView:
 
     __dbschema__ = "dv"
     __place__: Any = None
+    name = ""
 
     def __init_subclass__(cls) -> None:
         cls.__place__ = here()
@@ -61,8 +62,9 @@ class EnsembleView:
 
     def members(self) -> dict[str, Any]:
         """Return the entities and links by alias: those that were added, else the attributes of the class."""
-        if self.entity_dict:
-            return {alias.removesuffix("_entity"): entity for alias, entity in self.entity_dict.items()}
+        added: dict[str, Any] = getattr(self, "entity_dict", {})  # a class may leave our __init__ out
+        if added:
+            return {alias.removesuffix("_entity"): entity for alias, entity in added.items()}
         named: dict[str, Any] = {}
         for base in reversed(type(self).__mro__):
             named |= vars(base)
