@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 
 from pyelt_provider.identifiers import quote
@@ -27,7 +26,7 @@ def ensemble_view(view: EnsembleView, pipeline: Pipeline, shown: Mapping[str, Vi
     )
     source = ""
     for member, conditions in _in_order(view, pipeline.links, numbers):
-        query = textwrap.indent(shown[member.entity].query(), "    ")
+        query = shown[member.entity].query()  # not indented: that would change literals of several lines
         source += (
             f"join (\n{query}\n) {numbers[member.alias]} on {conditions}\n"
             if source
