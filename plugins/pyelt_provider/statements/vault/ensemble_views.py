@@ -24,18 +24,15 @@ def ensemble_view(view: EnsembleView, pipeline: Pipeline, shown: Mapping[str, Vi
         for member in view.members
         for column in ensemble_column_names(entities[member.entity])
     )
-    source = ""
+    parts = []
     for member, conditions in _in_order(view, pipeline.links, numbers):
-        query = shown[member.entity].query()  # not indented: that would change literals of several lines
-        source += (
-            f"join (\n{query}\n) {numbers[member.alias]} on {conditions}\n"
-            if source
-            else (f"from (\n{query}\n) {numbers[member.alias]}\n")
-        )
+        # Not indented: that would change literals of several lines.
+        relation = f"(\n{shown[member.entity].query()}\n) {numbers[member.alias]}"
+        parts.append(f"join {relation} on {conditions}" if parts else f"from {relation}")
     return ViewSpec(
         table=view.table,
         columns=columns,
-        source=source.rstrip(),
+        source="\n".join(parts),
         description=view.description,
         reads=tuple(dict.fromkeys(table for member in view.members for table in shown[member.entity].reads)),
         owner=pipeline.name,
