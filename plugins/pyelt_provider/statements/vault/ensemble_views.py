@@ -24,7 +24,7 @@ def ensemble_view(view: EnsembleView, pipeline: Pipeline, shown: Mapping[str, Vi
         for member in view.members
         for column in ensemble_column_names(entities[member.entity])
     )
-    parts = []
+    parts: list[str] = []
     for member, conditions in _in_order(view, pipeline.links, numbers):
         # Not indented: that would change literals of several lines.
         relation = f"(\n{shown[member.entity].query()}\n) {numbers[member.alias]}"
