@@ -8,8 +8,9 @@ from pathlib import Path
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Column, Domain, Hub, Link, Reference, Satellite, SatelliteKind
 from pyelt_provider.model.mapping import EntityMapping, FieldMapping, LinkMapping, MappingSource, ReferenceMapping
-from pyelt_provider.model.pipe import FileSource, Pipe
+from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import OnErrors, Pipeline
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import CsvFile, Delivery, StagingTable, Validation
 
 DV = "dv"

@@ -17,8 +17,9 @@ from pyelt_provider.model.mapping import (
     ReferenceMapping,
     ValuesetMapping,
 )
-from pyelt_provider.model.pipe import FileSource, Pipe
+from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import CronSchedule, Pipeline
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import CsvFile, StagingTable
 
 PATIENT = Hub(

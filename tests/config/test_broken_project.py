@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.projects import problems_of, write_project
+from config.projects import DOMAIN, problems_of, write_project
 
 FILES = {
     "pipeline.yaml": """
@@ -158,7 +158,8 @@ EXPECTED = [
     "columns: {factuurnummer: [1, 10], ...}",
     "pipes/his.yaml:9: sor.noheader_hstage.header: a file without header says no names; "
     "name the columns: columns: [a, b]",
-    "pipes/his.yaml:10: sor.db_hstage.table: the pipe has no source database; give the pipe a source_connection",
+    "pipes/his.yaml:10: sor.db_hstage.table: neither the pipe nor the table has a source database; "
+    "give the pipe a source_connection",
     "pipes/his.yaml:10: sor.db_hstage.delimiter: 'delimiter' has no effect with 'table'; it goes with csv: leave it out",
     "pipes/his.yaml:10: sor.db_hstage.key[2]: the key has 'id' twice; leave one out",
     "pipes/his.yaml:10: sor.db_hstage.deleted_when: 'deleted_when' has no effect with a full delivery, in which a "
@@ -282,26 +283,75 @@ def test_a_mapping_from_a_view_needs_views(tmp_path: Path) -> None:
     ]
 
 
-def test_files_and_tables_in_one_pipe_are_refused(tmp_path: Path) -> None:
+def test_what_does_not_go_with_a_file_or_a_table_is_refused(tmp_path: Path) -> None:
     pipe = """
         source_connection: lab
-        source_path: lab
         sor:
           a_hstage: {csv: a.csv, key: [id], filter: x}
           b_hstage: {table: b, key: [id], wait_for: 5m, min_rows: 1, delivery: delta, max_deleted: 1%}
         """
     assert told(tmp_path, pipes__his=pipe) == [
-        "pipes/his.yaml:2: source_path: the pipe has source_connection (a database), so 'source_path' has no effect; "
-        "leave one out; files and tables are pipes of their own",
-        "pipes/his.yaml:4: sor.a_hstage.csv: the pipe reads a database, this is a file; "
-        "put files into a pipe of their own, without source_connection",
-        "pipes/his.yaml:4: sor.a_hstage.filter: 'filter' has no effect with 'csv'; it goes with table: leave it out",
-        "pipes/his.yaml:5: sor.b_hstage.wait_for: 'wait_for' has no effect with 'table'; "
+        "pipes/his.yaml:3: sor.a_hstage.csv: the pipe reads a database and does not say where its files are; "
+        "give the pipe a source_path too, or put files into a pipe of their own",
+        "pipes/his.yaml:3: sor.a_hstage.filter: 'filter' has no effect with 'csv'; it goes with table: leave it out",
+        "pipes/his.yaml:4: sor.b_hstage.wait_for: 'wait_for' has no effect with 'table'; "
         "it goes with csv and fixed_width: leave it out",
-        "pipes/his.yaml:5: sor.b_hstage.min_rows: 'min_rows' goes for full deliveries; a delta delivery may always be "
+        "pipes/his.yaml:4: sor.b_hstage.min_rows: 'min_rows' goes for full deliveries; a delta delivery may always be "
         "short; leave it out, or write delivery: full",
-        "pipes/his.yaml:5: sor.b_hstage.max_deleted: 'max_deleted' has no effect on a delta delivery that deletes nothing; "
+        "pipes/his.yaml:4: sor.b_hstage.max_deleted: 'max_deleted' has no effect on a delta delivery that deletes nothing; "
         "leave it out, or write deleted_when",
+    ]
+
+
+def test_a_source_that_has_no_effect_is_refused(tmp_path: Path) -> None:
+    pipe = """
+        source_connection: lab
+        source_path: lab
+        sor:
+          a_hstage: {table: a, key: [id], default_schema: x}
+          b_hstage: {query: select 1 as id, key: [id], source_connection: "no id", default_schema: x}
+        """
+    files = "sor: {c_hstage: {csv: c.csv, key: [id], source_connection: lab}}\n"
+    assert told(tmp_path, pipes__his=pipe, pipes__files=files) == [
+        "pipes/files.yaml:1: sor.c_hstage.source_connection: 'source_connection' has no effect with 'csv'; "
+        "it goes with table and query: leave it out",
+        "pipes/his.yaml:2: source_path: the pipe has source_connection (a database) and no file, so 'source_path' has no "
+        "effect; leave one of the two out",
+        "pipes/his.yaml:4: sor.a_hstage.default_schema: 'default_schema' has no effect without a source_connection of the "
+        "table; leave it out, or write the table as schema.name",
+        "pipes/his.yaml:5: sor.b_hstage.default_schema: 'default_schema' has no effect with 'query'; it goes with table: "
+        "leave it out",
+        "pipes/his.yaml:5: sor.b_hstage.source_connection: this is neither a connection id nor a URL; such as dwh, or "
+        "postgresql://user:***@host/db",
+    ]
+
+
+def test_views_that_do_not_hang_together_are_refused(tmp_path: Path) -> None:
+    views = """
+views:
+  loose: {members: {patient: Patient, track: Track}}
+  unknown: {members: {patient: Patient, link: PatientTrak}}
+  unclear: {members: {child: Patient, parent: Patient, track: Track, link: PatientTrack}}
+  links: {members: {a: PatientTrack, b: Doctor}}
+  twice: {members: {patient: Patient, patient_default: Track, link: PatientTrack}}
+  patient_hub: {members: {patient: Patient, track: Track, link: PatientTrack}}
+"""
+    alias = "long" * 14
+    views += f"  too_long: {{members: {{patient: Patient, track: Track, {alias}: PatientTrack}}}}\n"
+    domain = DOMAIN.replace("Default: {born: date}", "Default: {born: date, type: text}")
+    assert told(tmp_path, domain=domain + views) == [
+        "domain.yaml:18: views.loose.members: no link of the view leads to 'track'; add the link between them, or leave it "
+        "out",
+        "domain.yaml:19: views.unknown.members.link: there is no hub or link 'PatientTrak'; did you mean 'PatientTrack'?",
+        "domain.yaml:20: views.unclear.members.link: the role 'patient' of PatientTrack could be any of 'child', 'parent'; "
+        "call one of the aliases 'patient'",
+        "domain.yaml:21: views.links.members: the view has links and no hub; name the hubs that the links are between",
+        "domain.yaml:22: views.twice.members.patient_default: the view would have two columns 'patient_default_type': also "
+        "of 'patient'; rename an alias",
+        "domain.yaml:23: views.patient_hub: dv.patient_hub would be that of the view patient_hub, but it is taken by hub "
+        "Patient (domain.yaml:2); rename one of them",
+        f"domain.yaml:24: views.too_long.members.{alias}: the name '{alias}__source_system' takes 71 bytes, PostgreSQL keeps "
+        "63 and would cut the rest silently; shorten it by 8 bytes",
     ]
 
 

@@ -17,8 +17,8 @@ from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.errors import ConfigError
 from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.limits import Amount, Limits, share
-from pyelt_provider.model.pipe import DatabaseSource, FileSource
 from pyelt_provider.model.pipeline import CronSchedule, EmailSettings, OnErrors
+from pyelt_provider.model.source import DatabaseSource, FileSource
 
 GENERAL: dict[str, Any] = {
     "log_path": "/logs",

@@ -18,9 +18,10 @@ from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import CodeList, Reference, SatelliteKind
 from pyelt_provider.model.limits import Amount, Limits, share
 from pyelt_provider.model.mapping import FieldMapping, MissingReference, ReferenceMapping
-from pyelt_provider.model.pipe import DatabaseSource, FileSource, Hook
+from pyelt_provider.model.pipe import Hook
 from pyelt_provider.model.pipeline import AssetSchedule, CronSchedule, EmailSettings, TimetableSchedule
 from pyelt_provider.model.place import Place
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import (
     CsvFile,
     Delivery,
@@ -490,3 +491,39 @@ def test_the_nearest_limit_counts_of_table_pipe_and_pipeline(tmp_path: Path) -> 
     ]
     assert his.limits == Limits(min_rows=1, max_deleted=share(20), max_rejected=rows)
     assert pipeline.pipe("lab").tables[0].limits == Limits(min_rows=1, max_deleted=share(10), max_rejected=rows)
+
+
+def test_a_role_points_at_the_member_of_its_name_else_at_the_only_one_of_its_kind(tmp_path: Path) -> None:
+    domain = """
+        hubs: {Clinic: {}, Doctor: {}, Surgeon: {extends: Doctor}}
+        links:
+          Works: {references: {clinic: Clinic, doctor: Doctor, head: Doctor, stand_in: Surgeon}}
+          Knows: {references: {one: Doctor, other: Doctor}, types: [friend]}
+        views:
+          staff: {members: {hospital: Clinic, head: Surgeon, stand_in: Doctor, works: Works}}
+          pairs: {members: {works: Works, doctor: Doctor, clinic: Clinic, knows: Knows, other: Surgeon, one: Doctor}}
+        """
+    pipe = "pipe: his\nsor: {a_hstage: {csv: a.csv, key: [nr]}}\n"
+    problems = problems_of(write_project(tmp_path, {"domain.yaml": domain, "pipes/his.yaml": pipe}))
+    assert problems == [
+        "domain.yaml:7: views.pairs.members: no link of the view leads to 'knows', 'other', 'one'; add the link between "
+        "them, or leave it out"
+    ]
+    domain = domain.replace("{one: Doctor, other: Doctor}", "{doctor: Doctor, one: Doctor}")
+    domain = domain.replace("knows: Knows, other: Surgeon, one: Doctor", "knows: Knows, one: Doctor")
+    pipeline = read_pipeline(write_project(tmp_path, {"domain.yaml": domain, "pipes/his.yaml": pipe}), {})
+    assert {view.name: {member.alias: member.roles for member in view.members} for view in pipeline.ensemble_views} == {
+        "staff": {
+            "hospital": (),
+            "head": (),
+            "stand_in": (),
+            "works": (("head", "head"), ("stand_in", "stand_in"), ("clinic", "hospital")),
+        },
+        "pairs": {
+            "works": (("clinic", "clinic"), ("doctor", "doctor")),
+            "doctor": (),
+            "clinic": (),
+            "knows": (("doctor", "doctor"), ("one", "one")),
+            "one": (),
+        },
+    }

@@ -13,8 +13,9 @@ from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Column, Domain, Hub, Satellite, SatelliteKind
 from pyelt_provider.model.limits import EVERYTHING
 from pyelt_provider.model.mapping import EntityMapping, FieldMapping, MappingSource
-from pyelt_provider.model.pipe import DatabaseFunction, FileSource, Pipe
+from pyelt_provider.model.pipe import DatabaseFunction, Pipe
 from pyelt_provider.model.pipeline import OnErrors, Pipeline
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import CsvFile, StagingTable, Validation
 
 DAY_1, DAY_2, DAY_3, DAY_4, DAY_5 = (date(2026, 1, day) for day in range(1, 6))

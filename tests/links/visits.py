@@ -20,8 +20,9 @@ from pyelt_provider.model.mapping import (
     MissingReference,
     ReferenceMapping,
 )
-from pyelt_provider.model.pipe import FileSource, Pipe
+from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import OnErrors, Pipeline
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import CsvFile, Delivery, StagingTable, Validation
 
 DAY_1, DAY_2, DAY_3, DAY_4, DAY_5 = (date(2026, 1, day) for day in range(1, 6))

@@ -24,8 +24,9 @@ from pyelt_provider.model.mapping import (
     MappingSource,
     ReferenceMapping,
 )
-from pyelt_provider.model.pipe import FileSource, Pipe
+from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import OnErrors, Pipeline
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import CsvFile, Delivery, StagingTable, Validation
 
 DAY_1 = date(2026, 1, 1)

@@ -12,6 +12,7 @@ import pytest
 
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.model.pipeline import CronSchedule
+from pyelt_provider.planning.describe import delivery_text, source_text
 from pyelt_provider.planning.plan import build_plans
 from python_api.programs import DOMAIN, PIPELINE, PROGRAM, problems_of, write_program
 
@@ -206,3 +207,41 @@ def test_the_program_sees_what_the_file_says_with_its_variables_filled(
     assert read_pipeline(write_program(tmp_path, files), {"DATA": "/mine"}).data_root == "/mine/all"
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "data in /mine/all\n")
+
+
+def test_each_table_of_a_program_says_its_database_and_schema(tmp_path: Path) -> None:
+    program = """
+from pyelt.mappings.source_to_sor_mappings import SourceToSorMapping
+from pyelt.sources.databases import SourceDatabase, SourceQuery, SourceTable
+from pyelt.sources.files import CsvFile
+
+
+def build(pipeline):
+    pipe = pipeline.get_or_create_pipe("his", {"source_connection": "his_db", "default_schema": "care"})
+    same = SourceDatabase("his_db", "billing")
+    other = SourceDatabase("lab_db", "results")
+    sources = [
+        SourceTable("a", pipe.source_db.default_schema, pipe.source_db),
+        SourceTable("b", same.default_schema, same),
+        SourceTable("c", other.default_schema, other),
+        SourceTable("d", "raw", other),
+        SourceQuery(other, "select 1 as nr", "e"),
+        CsvFile("f.csv"),
+    ]
+    for name, source in zip("abcdef", sources):
+        source.set_primary_key(["nr"])
+        pipe.mappings.append(SourceToSorMapping(source, f"{name}_hstage"))
+"""
+    (pipe,) = read_pipeline(write_program(tmp_path, {"program.py": program}), {}).pipes
+    assert (
+        source_text(pipe)
+        == "database his_db, schema care; database lab_db, schema results; database lab_db; files in ."
+    )
+    assert [delivery_text(table) for table in pipe.tables] == [
+        "table a",
+        "table billing.b",
+        "table c; database lab_db, schema results",
+        "table raw.d; database lab_db, schema results",
+        "query select 1 as nr; database lab_db",
+        "CSV f.csv, delimiter ';', utf-8; files in .",
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from python_api.programs import PIPELINE, PROGRAM, problems_of, write_program
+from python_api.programs import DOMAIN, PIPELINE, PROGRAM, problems_of, write_program
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -118,6 +118,70 @@ def test_a_file_has_no_filter(tmp_path: Path) -> None:
     program = PROGRAM.replace('"patient_hstage"))', '"patient_hstage", filter="a = 1"))')
     assert problems_of(write_program(tmp_path, {"program.py": program})) == [
         "program.py:13: sor.patient_hstage: a file has no filter; give the filter to the mappings that read the table"
+    ]
+
+
+def test_mistakes_in_views_and_dimensions_are_told(tmp_path: Path) -> None:
+    domain = """
+from pyelt.datalayers.dv import EnsembleView, HybridSat
+
+
+class Phone(HybridSat):
+    number = Columns.TextColumn()
+
+
+class Person(HubEntity):
+    class Phone(Phone):
+        pass
+
+
+class Loose(EnsembleView):
+    patient = Patient
+    person = Person
+
+
+class Doubled(EnsembleView):
+    def __init__(self):
+        super().__init__("doubled", [Patient, Track, PatientTrackLink])
+        self.add_entity_or_link(Patient)
+        self.add_entity_or_link("Track")
+"""
+    marts = """
+from pyelt.datalayers.database import Columns
+from pyelt.datalayers.dm import Dim, DmReference, Fact
+
+
+class DimPerson(Dim):
+    name = Columns.TextColumn()
+
+
+class VisitFact(Fact):
+    person = DmReference(DimPerson)
+"""
+    program = (
+        PROGRAM
+        + """
+    import marts
+    from pyelt.mappings.dv_to_datamart_mappings import DvToDimMapping, DvToFactMapping
+    pipeline.register_datamart(marts)
+    mapping = DvToDimMapping(domain.Person, marts.DimPerson)
+    mapping.map_field(domain.Person.Phone.number, marts.DimPerson.name)
+    pipe.mappings.append(mapping)
+    pipe.mappings.append(DvToFactMapping("select 1", marts.VisitFact))
+    pipe.mappings.append(DvToDimMapping(Patient, Patient))
+"""
+    )
+    files = {"domain.py": DOMAIN + domain, "marts.py": marts, "program.py": program}
+    assert problems_of(write_program(tmp_path, files)) == [
+        "domain.py:35: views.loose.members: no link of the view leads to 'person'; add the link between them, or leave it "
+        "out",
+        "domain.py:43: the view has 'patient_entity' already; give an alias that is not taken",
+        "domain.py:44: 'Track' is neither an entity nor a link; add classes of the domain",
+        "program.py:23: Person -> dim_person: Phone has a row per type, and nothing says which is meant; give type=, a type "
+        "of Person.Phone",
+        "program.py:25: select 1 -> visit_fact: a mapping onto a fact says no query that looks its dimensions up; write "
+        "datamarts/fact_visit.sql, and take the mapping off the pipe",
+        "program.py:26: Patient -> patient_entity: Patient is no dimension; name a class that inherits from Dim",
     ]
 
 

@@ -37,6 +37,8 @@ def deliver(folder: Path, patients: str = PATIENTS) -> None:
     (folder / "praktijk" / "patienten.csv").write_text(patients, encoding="latin1")
     (folder / "praktijk" / "trajecten.csv").write_text(TRACKS)
     (folder / "praktijk" / "artsen.txt").write_text(DOCTORS)
+    (folder / "lab").mkdir(exist_ok=True)
+    (folder / "lab" / "soorten.csv").write_text("code,naam\nB,|Bloed, vol|\n")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +49,12 @@ def loaded(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> 
         pytest.MonkeyPatch.context() as patch,
         fresh_database(server, "warehouse") as warehouse,
         fresh_source(server, "lab") as lab,
+        fresh_source(server, "archief") as archive,
     ):
         patch.setenv("PRAKTIJK_DATA", str(folder))
         patch.setenv("AIRFLOW_CONN_LAB", lab.url)
+        patch.setenv("AIRFLOW_CONN_ARCHIEF", archive.url)
+        archive.execute("create table oud (nummer int, uitslag text); insert into oud values (7, '1.5')")
         lab.execute(
             "create table meting (nummer int, pas text, uitslag text, soort text, intern text default 'x'); "
             "insert into meting values (1, 'P1', '4.5', 'bloed'), (2, 'P9', '5.5', 'bloed'), (3, 'P2', '6.5', 'urine')"
@@ -230,6 +235,9 @@ def test_valuesets_are_filled_and_shown(loaded: Loader) -> None:
     assert loaded.rows("select valueset_naam, code, omschrijving from valset.valueset order by 1, 2") == [
         ("geslachten", "m", "M"),
         ("geslachten", "v", "V"),
+        ("redenen", "K", "kind"),
+        ("redenen", "V", "'t verleden"),
+        ("soorten", "kind", "kind"),
     ]
     assert loaded.rows("select valueset_naam, code, omschrijving from valset.specialismen order by 2") == [
         ("", "01", "soort 01"),
@@ -257,9 +265,41 @@ def test_dimensions_and_facts_have_their_tables(loaded: Loader) -> None:
         ("dim_patient", "id", "integer"),
         ("dim_patient", "bk", "text"),
         ("dim_patient", "geslacht", "text"),
+        ("dim_patient", "postcode", "text"),
+        ("dim_patient", "opmerking", "text"),
         ("fact_bezoek", "aantal", "integer"),
         ("fact_bezoek", "fk_dim_patient", "integer"),
     ]
+
+
+def test_a_mapping_onto_a_dimension_is_a_datamart(loaded: Loader) -> None:
+    assert loaded.rows(
+        "select h.bk, d.bk, geslacht, postcode, opmerking from dm_praktijk.dim_patient d "
+        "join dv.patient_hub h on h._id = d.id order by 1"
+    ) == [
+        ("1.praktijk", "1.praktijk", "v", "1234AB", None),
+        ("2.praktijk", "2.praktijk", "m", "2345CD", None),
+        ("3.praktijk", "3.praktijk", None, None, None),
+        ("5.praktijk", "5.praktijk", None, "4567GH", None),
+    ]
+
+
+def test_ensemble_views_show_entities_side_by_side(loaded: Loader) -> None:
+    assert loaded.rows(
+        "select patient_bk, patient_personalia_familienaam, arts_bk, arts_default_naam, link_type from dv.overzicht order by 1"
+    ) == [("1.praktijk", "O'Brien", "A001", "Arends", "huisarts"), ("3.praktijk", None, "A002", "Bos", "huisarts")]
+    assert loaded.rows(
+        "select patient_bk, traject_default_order, koppeling_default_sinds::text from dv.patient_trajecten order by 2"
+    ) == [
+        ("2.praktijk", "derde", "2026-01-07"),
+        ("1.praktijk", "eerste", "2026-01-05"),
+        ("2.praktijk", "tweede", "2026-01-06"),
+    ]
+
+
+def test_one_pipe_reads_files_and_two_databases(loaded: Loader) -> None:
+    assert loaded.rows("select code, naam from sor_lab.omschrijving_hstage") == [("B", "Bloed, vol")]
+    assert loaded.rows("select nummer, uitslag from sor_lab.oud_hstage") == [("7", "1.5")]
 
 
 def test_a_program_runs_by_hand_part_by_part(

@@ -11,7 +11,7 @@ import pytest
 from databases import Database
 from grants import grant_reading
 from pyelt_provider.model.connection import ConnectionRef
-from pyelt_provider.model.pipe import DatabaseSource
+from pyelt_provider.model.source import DatabaseSource
 from pyelt_provider.model.staging import SourceQuery, SourceTable
 from staging.deliveries import TABLE, Town
 

@@ -12,7 +12,7 @@ import pytest
 from databases import Database
 from pyelt_provider.execution import delivery_steps
 from pyelt_provider.model.connection import ConnectionRef
-from pyelt_provider.model.pipe import DatabaseSource
+from pyelt_provider.model.source import DatabaseSource
 from pyelt_provider.model.staging import SourceTable
 from staging.deliveries import Town
 

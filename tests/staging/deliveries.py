@@ -11,8 +11,9 @@ from typing import Any
 from databases import Database
 from loading import Loader
 from pyelt_provider.model.connection import ConnectionRef
-from pyelt_provider.model.pipe import FileSource, Pipe
+from pyelt_provider.model.pipe import Pipe
 from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import CsvFile, StagingTable, Validation
 
 TABLE = "sor_his.patient_hstage"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pyelt_provider.config import domain_file as keys
+from pyelt_provider.config.build_ensembles import build_ensembles
 from pyelt_provider.config.build_satellites import build_columns, build_satellites, no_doubles
 from pyelt_provider.config.physical_names import (
     PERIOD_COLUMNS,
@@ -76,6 +77,7 @@ def _domain(source: DomainSource, vault: Vault, names: Names) -> Domain:
         links=tuple(vault.links[name] for name in content.links if _is_own(source, "link", name, vault)),
         valuesets=tuple(vault.valuesets[n] for n in content.valuesets if _is_own(source, "valueset", n, vault)),
         validations=_validations(source, names),
+        views=build_ensembles(content.views, source.cursor / "views", source.schema, vault, names),
     )
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pyelt_provider.config.build_mappings import MappingNames, build_entities, build_links, build_valuesets
 from pyelt_provider.config.build_staging import build_validations, fk_column
+from pyelt_provider.config.connection_text import check_connection
 from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor, Spot, nearest
 from pyelt_provider.config.sql_text import function_names
 from pyelt_provider.config.template_text import check_path
-from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, MissingReference
-from pyelt_provider.model.pipe import PROGRAM_HOOK, DatabaseFunction, DatabaseSource, ExtraSql, FileSource, Hook, Pipe
-from pyelt_provider.model.staging import StagingTable
+from pyelt_provider.model.pipe import PROGRAM_HOOK, DatabaseFunction, ExtraSql, Hook, Pipe
+from pyelt_provider.model.source import DatabaseSource, FileSource
+from pyelt_provider.model.staging import CsvFile, FixedWidthFile, StagingTable
 
 
 def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedules: list[str]) -> Pipe:
@@ -57,17 +56,15 @@ def build_pipe(pipe: PipeContext, functions: dict[str, DatabaseFunction], schedu
 
 
 def _source(pipe: PipeContext) -> FileSource | DatabaseSource:
+    """Return the pipe's own source: its database where it has one, also when it has files beside it."""
     content, cursor = pipe.content, pipe.cursor
     if content.source_connection is not None:
-        for name in ("source_path", "source_conn_id"):
-            if getattr(content, name) is not None:
-                what = f"the pipe has source_connection (a database), so {name!r} has no effect"
-                (cursor / name).wrong(what, "leave one out; files and tables are pipes of their own")
         check_connection(content.source_connection, cursor / "source_connection")
-        return DatabaseSource(
-            connection=ConnectionRef(content.source_connection), default_schema=content.default_schema
-        )
-    if content.default_schema is not None and "source_connection" not in cursor.spot.removed:
+        reads_files = any(isinstance(table.source, CsvFile | FixedWidthFile) for table in pipe.stagings.values())
+        if content.source_path is not None and not reads_files and not _lost_a_table(pipe):
+            what = "the pipe has source_connection (a database) and no file, so 'source_path' has no effect"
+            (cursor / "source_path").wrong(what, "leave one of the two out")
+    elif content.default_schema is not None and "source_connection" not in cursor.spot.removed:
         what = "'default_schema' has no effect without a source database"
         (cursor / "default_schema").wrong(what, "give the pipe a source_connection, or leave it out")
     if content.source_conn_id is not None and "://" not in (content.source_path or ""):
@@ -76,31 +73,17 @@ def _source(pipe: PipeContext) -> FileSource | DatabaseSource:
             what, "leave it out, or write source_path as a URL such as s3://bucket/folder"
         )
     check_path(content.source_path, cursor / "source_path")
-    return FileSource(path=content.source_path or ".", conn_id=content.source_conn_id)
+    return pipe.database or pipe.files
 
 
-def check_connection(text: str, cursor: Cursor, scheme: str = "") -> None:
-    """Report a text that is neither a connection id nor a URL (of the scheme); the text itself is not shown."""
-    if text == MISSING:
-        return
-    if "://" not in text:
-        if not re.fullmatch(r"[\w.\-]+", text):
-            cursor.wrong(
-                "this is neither a connection id nor a URL", "such as dwh, or postgresql://user:password@host/db"
-            )
-        return
-    try:
-        _ = urlsplit(text).port
-    except ValueError:
-        cursor.wrong(
-            "this URL cannot be read: its host or port is none",
-            f"write {scheme or 'kind'}://user:password@host:port/db",
-        )
-        return
-    if scheme and not text.startswith((f"{scheme}://", f"{scheme}+", "postgres://")):
-        cursor.wrong(
-            f"this is the URL of another kind of database than {scheme}", f"write {scheme}://user:password@host/db"
-        )
+def _lost_a_table(pipe: PipeContext) -> bool:
+    """Say whether a staging table was taken out, or its source: then nobody knows whether it was a file."""
+    tables = pipe.cursor / "sor"
+    return (
+        "sor" in pipe.cursor.spot.removed
+        or bool(tables.spot.removed)
+        or any((tables / name).spot.removed & {"csv", "fixed_width"} for name in pipe.stagings)
+    )
 
 
 def _check_fk_columns(pipe: PipeContext, entities: tuple[EntityMapping, ...], links: tuple[LinkMapping, ...]) -> None:

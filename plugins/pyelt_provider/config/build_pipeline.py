@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pyelt_provider.config import pipeline_file as keys
 from pyelt_provider.config.build_domain import DomainSource, build_domains
-from pyelt_provider.config.build_pipe import build_function, build_pipe, check_connection
+from pyelt_provider.config.build_pipe import build_function, build_pipe
 from pyelt_provider.config.build_staging import build_stagings, limits_of
+from pyelt_provider.config.connection_text import check_connection
 from pyelt_provider.config.datamarts import SqlFile, build_datamarts
 from pyelt_provider.config.domain_file import DomainFile
 from pyelt_provider.config.environment_text import with_environment

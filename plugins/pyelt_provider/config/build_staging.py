@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import replace
 
 from pyelt_provider.config import pipe_file as keys
+from pyelt_provider.config.connection_text import check_connection
 from pyelt_provider.config.environment_text import with_environment
 from pyelt_provider.config.physical_names import STAGING_COLUMNS, column_fits, columns_fit, name_fits
 from pyelt_provider.config.pipe_context import PipeContext
 from pyelt_provider.config.pipeline_file import PipelineFile
 from pyelt_provider.config.shapes import MISSING
+from pyelt_provider.config.source_kinds import check_kind
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.sql_text import check_fragment
 from pyelt_provider.config.template_text import check_path, check_template
 from pyelt_provider.identifiers import checked, hub_table
+from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.domain import Hub
 from pyelt_provider.model.limits import Limits
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import (
     CsvFile,
     Delivery,
@@ -29,26 +32,7 @@ from pyelt_provider.model.staging import (
     Validation,
 )
 
-_NO_FILE_HAS = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
-"""Codecs of Python that are not encodings of files."""
 _KINDS = ("csv", "fixed_width", "table", "query")
-_MEANT_FOR = {
-    "filter": ("table",),
-    "delimiter": ("csv",),
-    "quote": ("csv",),
-    "escape": ("csv",),
-    "null": ("csv",),
-    "header": ("csv",),
-    "encoding": ("csv", "fixed_width"),
-    "strip": ("fixed_width",),
-    "skip_lines": ("fixed_width",),
-    "wait_for": ("csv", "fixed_width"),
-    "changed_since": ("table", "query"),
-    "columns": ("csv", "fixed_width", "table"),
-    "take": ("csv",),
-    "rename": ("csv",),
-    "clean_names": ("csv",),
-}
 
 
 def build_stagings(pipe: PipeContext) -> None:
@@ -92,9 +76,25 @@ def build_stagings(pipe: PipeContext) -> None:
             limits=_limits(content, pipe.limits),
             wait_for=content.wait_for,
             fk_columns=_fk_columns(content, cursor, names, pipe),
+            taken_from=_taken_from(content, cursor, source, pipe),
             description=content.description,
             place=cursor.place,
         )
+
+
+def _taken_from(
+    content: keys.SorKeys, cursor: Cursor, source: Source, pipe: PipeContext
+) -> FileSource | DatabaseSource | None:
+    """Return where the table is read from, None where that is the pipe's own source."""
+    if isinstance(source, CsvFile | FixedWidthFile):
+        return pipe.files if pipe.database is not None else None
+    if content.source_connection is None:
+        if content.default_schema is not None and "source_connection" not in cursor.spot.removed:
+            what = "'default_schema' has no effect without a source_connection of the table"
+            (cursor / "default_schema").wrong(what, "leave it out, or write the table as schema.name")
+        return None
+    check_connection(content.source_connection, cursor / "source_connection")
+    return DatabaseSource(connection=ConnectionRef(content.source_connection), default_schema=content.default_schema)
 
 
 def _columns_to_take(content: keys.SorKeys, cursor: Cursor) -> None:
@@ -147,7 +147,7 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
             cursor.wrong(what, "give exactly one of csv, fixed_width, table and query")
     kind = given[0] if given else "csv"
     if given:
-        _check_kind(content, kind, cursor, pipe)
+        check_kind(content, kind, cursor, pipe)
         (check_path if kind in ("csv", "fixed_width") else check_template)(getattr(content, kind), cursor / kind)
     columns = content.columns if isinstance(content.columns, list) else []
     if isinstance(content.columns, list):
@@ -182,61 +182,6 @@ def _source(content: keys.SorKeys, cursor: Cursor, pipe: PipeContext) -> Source:
                 clean_names=content.clean_names,
                 renamed=tuple(content.rename.items()),
             )
-
-
-def _check_kind(content: keys.SorKeys, kind: str, cursor: Cursor, pipe: PipeContext) -> None:
-    is_database = kind in ("table", "query")
-    if is_database and not pipe.is_database and "source_connection" not in pipe.cursor.spot.removed:
-        (cursor / kind).wrong("the pipe has no source database", "give the pipe a source_connection")
-    if not is_database and pipe.is_database:
-        what = "the pipe reads a database, this is a file"
-        (cursor / kind).wrong(what, "put files into a pipe of their own, without source_connection")
-    for name, kinds in _MEANT_FOR.items():
-        if name in content.model_fields_set and kind not in kinds:
-            (cursor / name).wrong(
-                f"{name!r} has no effect with {kind!r}", f"it goes with {' and '.join(kinds)}: leave it out"
-            )
-    if (
-        kind == "fixed_width"
-        and not isinstance(content.columns, dict | type(None))
-        and "columns" not in cursor.spot.removed
-    ):
-        at = cursor / "columns" if "columns" in content.model_fields_set else cursor
-        at.wrong("a fixed width file needs the places of its columns", "columns: {factuurnummer: [1, 10], ...}")
-    if kind in ("csv", "table") and isinstance(content.columns, dict):
-        (cursor / "columns").wrong(f"places of columns do not go with {kind!r}", "write a list of names")
-    if kind == "csv" and not content.header and not content.columns and "columns" not in cursor.spot.removed:
-        (cursor / "header").wrong("a file without header says no names", "name the columns: columns: [a, b]")
-    if kind == "csv":
-        _check_csv(content, cursor)
-    if kind in ("csv", "fixed_width") and not _is_encoding(content.encoding):
-        mend = "such as utf-8, iso-8859-1 or windows-1252"
-        (cursor / "encoding").wrong(f"there is no encoding {content.encoding!r} of texts", mend)
-
-
-def _check_csv(content: keys.SorKeys, cursor: Cursor) -> None:
-    """Report characters that PostgreSQL's COPY cannot take for what they are to be."""
-    for name in ("delimiter", "quote", "escape"):
-        text = getattr(content, name)
-        if text is not None and (not text.isascii() or text in "\r\n"):
-            what = f"{text!r} cannot be the {name} of a CSV file"
-            (cursor / name).wrong(what, "choose one ASCII character that does not end a line")
-    if content.delimiter in (content.quote, content.escape):
-        other = "quote" if content.delimiter == content.quote else "escape"
-        (cursor / "delimiter").wrong(f"delimiter and {other} are the same", "choose two different characters")
-    wrong = [c for c in (content.delimiter, content.quote, "\n", "\r") if c in content.null]
-    if wrong:
-        what = f"the text for null, {content.null!r}, has {wrong[0]!r} in it, which ends or quotes a value"
-        (cursor / "null").wrong(what, "such as NULL, or leave it out")
-
-
-def _is_encoding(name: str) -> bool:
-    """Say whether the name is that of an encoding of texts: Python's codecs also have base64, hex and the like."""
-    try:
-        codec = codecs.lookup(name)
-    except (LookupError, ValueError):  # ValueError: a NUL in the name
-        return False
-    return getattr(codec, "_is_text_encoding", True) and codec.name not in _NO_FILE_HAS
 
 
 def _deliveries(content: keys.SorKeys, cursor: Cursor) -> None:

@@ -16,6 +16,7 @@ from pyelt_provider.model.place import Place
 HEADER_KEYS = {
     "materialized": "table (built anew, the default), view, or incremental (rows are added and replaced by unique_key)",
     "unique_key": "the columns that identify a row of an incremental model, with ',' between them",
+    "schema": "the schema of its table, where it is another than datamart_schema",
     "description": "what a row of it is",
     "schedule": "a name of the pipeline's schedules; without it, every DAG that loads a table it reads builds it",
 }
@@ -45,9 +46,17 @@ def build_datamarts(
     cursors = {}
     for file in files:
         cursors[file.stem] = file.cursor(problems)
-        names.claim(cursors[file.stem], f"datamart {file.stem}", schema, checked, file.stem)
+        own_schema = _header(file).get("schema", schema)
+        if own_schema.startswith("pg_") or own_schema == "information_schema":
+            cursors[file.stem].wrong(f"the schema {own_schema!r} is PostgreSQL's own", "give it another name")
+        names.claim(cursors[file.stem], f"datamart {file.stem}", own_schema, checked, file.stem)
     models = [_model(file, schema, schedules, names, known_names, cursors[file.stem]) for file in files]
     return _in_order(models, cursors)
+
+
+def _header(file: SqlFile) -> dict[str, str]:
+    """Return what the first comment lines say; what is wrong with them is told when the model is made."""
+    return {key: value for key, value, _ in header_lines(file.text)}
 
 
 def _model(
@@ -67,6 +76,7 @@ def _model(
             at.unknown("materialization", value, list(Materialization))
         if key == "schedule" and value not in schedules:
             at.unknown("schedule", value, schedules)
+    schema = header.get("schema", schema)
     written = header.get("materialized", "table")
     materialization = Materialization(written) if written in list(Materialization) else Materialization.TABLE
     unique_key = tuple(part.strip() for part in header.get("unique_key", "").split(",") if part.strip())

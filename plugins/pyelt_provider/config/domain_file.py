@@ -134,6 +134,18 @@ class ValuesetKeys(Keys):
     columns: Columns = described("Further columns and their types.", {}, example={"volgorde": "integer"})
 
 
+class EnsembleViewKeys(Keys):
+    """A view over several hubs and the links between them: a row per combination that is linked."""
+
+    description: str = described("What a row of the view says.", "", example="Patients with their practitioners")
+    members: dict[str, Text] = described(
+        "The hubs and links, by alias; the view has their columns as <alias>_<column>. A link's role points at the hub "
+        "of that alias, else at the only one of its kind.",
+        example={"patient": "Patient", "traject": "Traject", "link": "PatientTraject"},
+        min_length=2,
+    )
+
+
 class VaultValidationKeys(Keys):
     """Marks rows of the vault as invalid."""
 
@@ -159,4 +171,10 @@ class DomainFile(Keys):
         "Links by name.", {}, example={"PatientTraject": {"references": {"patient": "Patient", "traject": "Traject"}}}
     )
     valuesets: dict[str, ValuesetKeys | None] = described("Valuesets by name.", {}, example={"Valueset": {}})
+    views: dict[str, EnsembleViewKeys] = described(
+        "Views over several hubs and links, by name, in the schema of the hubs. With create_views: false, those that "
+        "datamarts read.",
+        {},
+        example={"care_view": {"members": {"patient": "Patient", "traject": "Traject", "link": "PatientTraject"}}},
+    )
     validations: list[VaultValidationKeys] = described("Validations of the vault, after the load.", [])

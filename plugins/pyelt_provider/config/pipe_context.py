@@ -12,7 +12,9 @@ from pyelt_provider.config.shapes import MISSING
 from pyelt_provider.config.spots import Cursor
 from pyelt_provider.config.vault import Vault
 from pyelt_provider.identifiers import TableName
+from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.limits import NO_LIMITS, Limits
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import StagingTable
 
 
@@ -36,8 +38,18 @@ class PipeContext:
     """Those of the pipe and its pipeline."""
 
     @property
-    def is_database(self) -> bool:
-        return self.content.source_connection is not None
+    def files(self) -> FileSource:
+        """Where the pipe's files are."""
+        return FileSource(path=self.content.source_path or ".", conn_id=self.content.source_conn_id)
+
+    @property
+    def database(self) -> DatabaseSource | None:
+        """The pipe's database, which is its source where it has one."""
+        if self.content.source_connection is None:
+            return None
+        return DatabaseSource(
+            connection=ConnectionRef(self.content.source_connection), default_schema=self.content.default_schema
+        )
 
     def staging(self, name: str, cursor: Cursor) -> StagingTable | None:
         """Return a staging table of this pipe; report a name that none has."""

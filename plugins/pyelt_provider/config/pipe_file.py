@@ -33,6 +33,15 @@ class SorKeys(Keys):
     query: Text | None = described(
         "A query for the source database; a template.", None, example="select id, naam from arts"
     )
+    source_connection: Text | None = described(
+        "table and query: the database that it is read from, where that is another than the pipe's.",
+        None,
+        example="crm_db",
+        environment=True,
+    )
+    default_schema: Text | None = described(
+        "Schema of that database's tables, for a table with a source_connection of its own.", None, example="public"
+    )
     key: list[Text] = described("The columns that identify a row.", example=["patientnummer"], min_length=1)
     delivery: Literal["full", "delta"] = described(
         "What a missing row means: it was deleted (full), or it was not sent this time (delta).", "full"
@@ -263,7 +272,8 @@ class PipeFile(Keys):
         example="monthly",
     )
     source_path: Text | None = described(
-        "Folder of the files, below data_root; absolute, or an object storage URL (s3://...).",
+        "Folder of the files, below data_root; absolute, or an object storage URL (s3://...). A pipe may have both, files "
+        "and a source_connection.",
         None,
         pyelt="source_path",
         also=("data_path",),

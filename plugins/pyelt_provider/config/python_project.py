@@ -36,6 +36,7 @@ def with_documents(project: Project, program: Program, problems: Problems) -> Pr
     said = program_documents(program, project.pipeline)
     domains = {_schema(named) for named in project.domains}
     files = {function.file for function in project.functions}
+    models = {model.file for model in project.datamarts}
     written = {_name(named): named for named in project.pipes}
     for named in said.pipes:
         if named.name in written:
@@ -46,6 +47,7 @@ def with_documents(project: Project, program: Program, problems: Problems) -> Pr
         domains=[*(named for named in said.domains if _schema(named) not in domains), *project.domains],
         pipes=[*(named for named in said.pipes if named.name not in written), *written.values()],
         functions=[*(file for file in said.functions if _is_needed(file, files, written)), *project.functions],
+        datamarts=[*(file for file in said.datamarts if file.file not in models), *project.datamarts],
         is_python=True,
     )
 

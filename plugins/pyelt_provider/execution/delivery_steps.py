@@ -51,11 +51,11 @@ def read_columns(step: ReadColumns, environment: Environment, stage: Stage, run:
     match staging.source:
         case CsvFile() as source:
             path = delivery_path(stage, staging, source.path, environment, run)
-            with closing(open_delivery(stage, path, environment)) as file:
+            with closing(open_delivery(stage, step.staging, path, environment)) as file:
                 return csv_columns(file, source, _where(stage, staging, path))
         case FixedWidthFile() as source:
             path = delivery_path(stage, staging, source.path, environment, run)
-            with closing(open_delivery(stage, path, environment)) as file:
+            with closing(open_delivery(stage, step.staging, path, environment)) as file:
                 if not file.read(1):
                     raise refused(_where(stage, staging, path), "the file is empty")
             return tuple(column.name for column in source.columns)
@@ -79,7 +79,7 @@ def is_file(step: IdentifyFile, environment: Environment, stage: Stage, run: Run
     source = step.staging.source
     assert isinstance(source, CsvFile | FixedWidthFile)
     path = delivery_path(stage, step.staging, source.path, environment, run)
-    with closing(open_delivery(stage, path, environment)) as file:
+    with closing(open_delivery(stage, step.staging, path, environment)) as file:
         return has_content(file, step.size, step.sha256)
 
 
@@ -99,9 +99,9 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
         case CsvFile() as source:
             path = delivery_path(stage, staging, source.path, environment, run)
             where = _where(stage, staging, path)
-            with closing(open_delivery(stage, path, environment)) as file:
+            with closing(open_delivery(stage, step.staging, path, environment)) as file:
                 _same_header(csv_columns(file, source, where), step, where)
-            with closing(_opened(stage, path, environment, where)) as file:
+            with closing(_opened(stage, staging, path, environment, where)) as file:
                 old_server = connection.server_version < 180000
                 digesting = Digesting(file)
                 stream = csv_stream(digesting, source, where, row_limit=limit, watch_for_end=old_server)
@@ -109,7 +109,7 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
         case FixedWidthFile() as source:
             path = delivery_path(stage, staging, source.path, environment, run)
             where = _where(stage, staging, path)
-            with closing(_opened(stage, path, environment, where)) as file:
+            with closing(_opened(stage, staging, path, environment, where)) as file:
                 digesting = Digesting(file)
                 blocks = Blocks(fixed_width_blocks(digesting, source, where, limit))
                 return _file_read(_copy(connection, step, _TEXT_OPTIONS, blocks, where), path, digesting)
@@ -140,8 +140,8 @@ def copy_delivery(step: CopyDelivery, connection: Any, environment: Environment,
             assert_never(staging.source)
 
 
-def _opened(stage: Stage, path: str, environment: Environment, where: str) -> BinaryIO:
-    return from_store(open_delivery(stage, path, environment), path, stage.pipeline, where)
+def _opened(stage: Stage, staging: StagingTable, path: str, environment: Environment, where: str) -> BinaryIO:
+    return from_store(open_delivery(stage, staging, path, environment), path, stage.pipeline, where)
 
 
 def _file_read(rows: int, path: str, read: Digesting) -> Result:

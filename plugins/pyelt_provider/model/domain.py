@@ -161,6 +161,34 @@ class Valueset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A hub or link in an ensemble view, under its alias; of a link, which member each of its roles points at."""
+
+    alias: str
+    entity: str
+    roles: tuple[tuple[str, str], ...] = ()
+    """(role, alias of a hub's member) pairs of a link."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleView:
+    """A view over several hubs and the links between them: a row per combination that is linked.
+
+    The members hang together: from the first hub every other member is reached over the roles of links.
+    """
+
+    schema: str
+    name: str
+    members: tuple[Member, ...]
+    description: str = ""
+    place: Place = field(default=NOWHERE, compare=False)
+
+    @property
+    def table(self) -> TableName:
+        return TableName(self.schema, snake_case(self.name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VaultValidation:
     """Marks vault rows as invalid: rows of `table` for which `when` holds get `_valid = false` and the message."""
 
@@ -172,13 +200,14 @@ class VaultValidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """The hubs, links and valuesets of one vault schema."""
+    """The hubs, links, valuesets and ensemble views of one vault schema."""
 
     schema: str
     hubs: tuple[Hub, ...] = ()
     links: tuple[Link, ...] = ()
     valuesets: tuple[Valueset, ...] = ()
     validations: tuple[VaultValidation, ...] = ()
+    views: tuple[EnsembleView, ...] = ()
 
     def hub(self, name: str) -> Hub:
         return next(hub for hub in self.hubs if hub.name == name)

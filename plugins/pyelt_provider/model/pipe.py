@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyelt_provider.model.connection import ConnectionRef
 from pyelt_provider.model.limits import NO_LIMITS, Limits
 from pyelt_provider.model.mapping import EntityMapping, LinkMapping, ValuesetMapping
 from pyelt_provider.model.place import NOWHERE, Place
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import StagingTable, Validation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSource:
-    """A folder of delivered files: local, or an object storage URL that Airflow's ObjectStoragePath understands."""
-
-    path: str
-    conn_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSource:
-    """A source database and the schema that holds its tables."""
-
-    connection: ConnectionRef
-    default_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +79,15 @@ class Pipe:
 
     def table(self, name: str) -> StagingTable:
         return next(table for table in self.tables if table.name == name)
+
+    def source_of(self, table: StagingTable) -> FileSource | DatabaseSource:
+        """Return where a staging table is read from: the pipe's own source, unless the table says another."""
+        return table.taken_from or self.source
+
+    @property
+    def all_sources(self) -> tuple[FileSource | DatabaseSource, ...]:
+        """The places that its tables are read from; without tables the pipe's own source."""
+        return tuple(dict.fromkeys(map(self.source_of, self.tables))) or (self.source,)
 
     def fk_columns_of(self, table: str | None, target: str) -> tuple[str, ...]:
         """Return the fk columns of a staging table that get the _id of this hub or link."""

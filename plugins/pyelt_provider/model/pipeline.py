@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from pyelt_provider.model.connection import ConnectionRef, secrets_in
 from pyelt_provider.model.datamart import DatamartModel
-from pyelt_provider.model.domain import Domain, Hub, Link, Valueset
-from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, FileSource, Pipe
+from pyelt_provider.model.domain import Domain, EnsembleView, Hub, Link, Valueset
+from pyelt_provider.model.pipe import DatabaseFunction, Pipe
 from pyelt_provider.model.place import NOWHERE, Place
+from pyelt_provider.model.source import DatabaseSource
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile
 
 
@@ -131,12 +132,10 @@ class Pipeline:
         """The passwords that stand in the project's own URLs; those of connections by id are not among them."""
         urls = [self.warehouse.text, self.data_root, self.transfer_path or ""]
         for pipe in self.pipes:
-            match pipe.source:
-                case DatabaseSource(connection=connection):
-                    urls.append(connection.text)
-                case FileSource(path=path):
-                    files = [table.source for table in pipe.tables]
-                    urls += [path, *(file.path for file in files if isinstance(file, CsvFile | FixedWidthFile))]
+            for source in (pipe.source, *pipe.all_sources):
+                urls.append(source.connection.text if isinstance(source, DatabaseSource) else source.path)
+            files = [table.source for table in pipe.tables]
+            urls += [file.path for file in files if isinstance(file, CsvFile | FixedWidthFile)]
         return frozenset().union(*map(secrets_in, urls))
 
     @property
@@ -155,6 +154,10 @@ class Pipeline:
     @property
     def links(self) -> dict[str, Link]:
         return {link.name: link for domain in self.domains for link in domain.links}
+
+    @property
+    def ensemble_views(self) -> tuple[EnsembleView, ...]:
+        return tuple(view for domain in self.domains for view in domain.views)
 
     @property
     def valuesets(self) -> dict[str, Valueset]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pyelt_provider.identifiers import TableName, checked
 from pyelt_provider.model.limits import NO_LIMITS, Limits
 from pyelt_provider.model.place import NOWHERE, Place
+from pyelt_provider.model.source import DatabaseSource, FileSource
 
 HSTAGE_SUFFIX = "_hstage"
 
@@ -62,7 +63,7 @@ class FixedWidthFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTable:
-    """A table or view of the pipe's source database; `schema` empty means the pipe's default schema."""
+    """A table or view of a source database; `schema` empty means that source's default schema."""
 
     name: str
     schema: str | None = None
@@ -72,7 +73,7 @@ class SourceTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceQuery:
-    """A query for the pipe's source database; a template, so that it may name the data interval."""
+    """A query for a source database; a template, so that it may name the data interval."""
 
     sql: str
 
@@ -106,6 +107,8 @@ class StagingTable:
     """How long a file that is late is waited for, from the moment the task starts; zero fails at once."""
     fk_columns: tuple[tuple[str, str], ...] = ()
     """(column, name of a hub or link) pairs of fk columns that user SQL names, filled when the mapping is loaded."""
+    taken_from: FileSource | DatabaseSource | None = None
+    """Where it is read from, where that is another place than the pipe's source."""
     description: str = ""
     place: Place = field(default=NOWHERE, compare=False)
 

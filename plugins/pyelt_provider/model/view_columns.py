@@ -65,6 +65,20 @@ def _add(columns: list[ViewColumn], satellite: Satellite, name: str, type_name: 
             )
 
 
+def ensemble_column(alias: str, name: str) -> str:
+    """Return the column of an ensemble view that shows a column of a member's own view."""
+    return f"{alias}_{name}"
+
+
+def ensemble_column_names(owner: Hub | Link) -> Iterator[NamedColumn]:
+    """Return the columns of a member that an ensemble view shows: a link's references are its other members."""
+    references: set[str] = set()
+    if isinstance(owner, Link):
+        for reference in owner.references:
+            references |= {reference.column, reference_bk_column(reference.role)}
+    return (column for column in view_column_names(owner) if column.name not in references)
+
+
 def reference_bk_column(role: str) -> str:
     """Return the column of a link's view that shows the business key of a reference."""
     return f"{snake_case(role)}_bk"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyelt_provider.model.connection import masked
-from pyelt_provider.model.domain import Hub, Link
+from pyelt_provider.model.domain import EnsembleView, Hub, Link
 from pyelt_provider.model.mapping import (
     EntityMapping,
     FieldMapping,
@@ -12,7 +12,8 @@ from pyelt_provider.model.mapping import (
     MappingSource,
     ValuesetMapping,
 )
-from pyelt_provider.model.pipe import DatabaseSource, Pipe
+from pyelt_provider.model.pipe import Pipe
+from pyelt_provider.model.source import DatabaseSource, FileSource
 from pyelt_provider.model.staging import CsvFile, FixedWidthFile, SourceQuery, SourceTable, StagingTable
 from pyelt_provider.planning.plan import Plan
 from pyelt_provider.planning.stages import Stage, StageKind
@@ -56,14 +57,23 @@ def describe(stage: Stage) -> str:
 
 def source_text(pipe: Pipe) -> str:
     """Return where a pipe's deliveries come from, as one line without secrets."""
-    if isinstance(pipe.source, DatabaseSource):
-        schema = f", schema {pipe.source.default_schema}" if pipe.source.default_schema else ""
-        return f"database {pipe.source.connection}{schema}"
-    return f"files in {masked(pipe.source.path)}"
+    return "; ".join(map(_place_text, pipe.all_sources))
+
+
+def _place_text(source: FileSource | DatabaseSource) -> str:
+    if isinstance(source, DatabaseSource):
+        schema = f", schema {source.default_schema}" if source.default_schema else ""
+        return f"database {source.connection}{schema}"
+    return f"files in {masked(source.path)}"
 
 
 def delivery_text(table: StagingTable) -> str:
     """Return what fills a staging table, as one line."""
+    text = _delivery_text(table)
+    return text if table.taken_from is None else f"{text}; {_place_text(table.taken_from)}"
+
+
+def _delivery_text(table: StagingTable) -> str:
     match table.source:
         case CsvFile() as file:
             return f"CSV {masked(file.path)}, delimiter {file.delimiter!r}, {file.encoding}"
@@ -83,7 +93,8 @@ def _body(stage: Stage) -> list[str]:
         case StageKind.DDL_VALSET:
             return ["Valuesets: " + ", ".join(code(str(v.table)) for v in pipeline.valuesets.values())]
         case StageKind.DDL_DV:
-            entities: tuple[Hub | Link, ...] = (*pipeline.hubs.values(), *pipeline.links.values())
+            entities: list[Hub | Link | EnsembleView] = [*pipeline.hubs.values(), *pipeline.links.values()]
+            entities += pipeline.ensemble_views
             return [f"- {code(str(entity.table))}: {_text(entity.description or entity.name)}" for entity in entities]
         case StageKind.DDL_DM | StageKind.ETL_DM:
             models = [

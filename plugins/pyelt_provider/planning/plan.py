@@ -317,6 +317,11 @@ def _models_of(pipeline: Pipeline, schedule_name: str | None, stages: list[Stage
     written = {target.table for stage in stages for target in stage.writes}
     written |= {hub.view for hub in pipeline.hubs.values() if hub.table in written}
     written |= {link.view for link in pipeline.links.values() if link.table in written}
+    tables = {hub.name: hub.table for hub in pipeline.hubs.values()}
+    tables |= {link.name: link.table for link in pipeline.links.values()}
+    for view in pipeline.ensemble_views:
+        if any(tables[member.entity] in written for member in view.members):
+            written.add(view.table)
     chosen: list[DatamartModel] = []
     for model in in_dependency_order(pipeline.datamarts):
         own = model.schedule == schedule_name if model.schedule is not None else bool(written & set(model.reads))

@@ -19,6 +19,8 @@ from pyelt_provider.errors import PyeltError
 from pyelt_provider.pyelt_api import (
     columns,
     deliveries,
+    dimension_mappings,
+    ensembles,
     link_mappings,
     mapping_text,
     mappings,
@@ -30,6 +32,7 @@ from pyelt_provider.pyelt_api import (
     tables,
     transformations,
     validations,
+    valueset_mappings,
     vault,
 )
 
@@ -41,7 +44,7 @@ _DATABASE = {
     "camelcase_to_underscores": names.camelcase_to_underscores,
 }
 _VAULT_NAMES = (
-    "AbstractOrderderTable", "DvTable", "DynamicLinkReference", "EnsembleView", "Hub", "HubEntity", "HubEntityMetaClass",
+    "AbstractOrderderTable", "DvTable", "DynamicLinkReference", "Hub", "HubEntity", "HubEntityMetaClass",
     "HybridLink", "HybridSat", "Link", "LinkEntity", "LinkEntityMetaClass", "LinkReference", "OrderedTableMetaClass",
     "RecordStatusSat", "Sat",
 )  # fmt: skip
@@ -49,11 +52,14 @@ _VAULT = {
     **_DATABASE,
     **{name: getattr(vault, name) for name in _VAULT_NAMES},
     "DvEntity": vault.HubEntity,
+    "EnsembleView": ensembles.EnsembleView,
+    "Ensemble_view": ensembles.EnsembleView,
     "OrderedDict": collections.OrderedDict,
     "inspect": inspect,
 }
 _BASE = {n: getattr(mappings, n) for n in ("BaseMapping", "BaseTableMapping", "ConstantValue", "FieldMapping")}
-_ENTITY = ("EntityViewToEntityMapping", "KeyMapping", "SorSatMapping", "SorToEntityMapping", "SorToValueSetMapping")
+_ENTITY = ("EntityViewToEntityMapping", "KeyMapping", "SorSatMapping", "SorToEntityMapping")
+_CODES = ("SorToRefMapping", "SorToValueSetMapping")
 _LINK = ("EntityViewToLinkMapping", "LinkFieldMapping", "SorToLinkMapping")
 _STEPS = {n: getattr(transformations, n) for n in ("FieldTransformStep", "FieldTransformation")}
 _QUERIES = {"SorQuery": tables.SorQuery, "SorTable": tables.SorTable}
@@ -86,16 +92,21 @@ MODULES: dict[str, dict[str, object]] = {
         **_VAULT, **_BASE, **_QUERIES, **_STEPS, **_VALUESETS,
         **{name: getattr(mappings, name) for name in _ENTITY},
         **{name: getattr(link_mappings, name) for name in _LINK},
+        **{name: getattr(valueset_mappings, name) for name in _CODES},
         # What PyELT's documentation calls them.
         "EntityMapping": mappings.SorToEntityMapping,
         "LinkMapping": link_mappings.SorToLinkMapping,
         "PyeltException": session.PyeltException,
     },
+    "pyelt.mappings.dv_to_datamart_mappings": {
+        **_BASE,
+        **{n: getattr(dimension_mappings, n) for n in ("DvToDimMapping", "DvToDmFieldMapping", "DvToFactMapping")},
+    },
     "pyelt.mappings.transformations": _STEPS,
     "pyelt.mappings.validations": {**_DATABASE, **_CHECKS},
     "pyelt.sources": {},
     "pyelt.sources.files": {**_FILES, "Column": columns.Column},
-    "pyelt.sources.databases": {**_DATABASE, **_SOURCES},
+    "pyelt.sources.databases": {**_DATABASE, **_SOURCES, "SourceSchema": tables.Schema},
     "pyelt.helpers": {},
     "pyelt.helpers.mappingcreator": {"MappingWriter": mapping_text.MappingWriter},
     "pyelt.helpers.encrypt": {"SimpleEncrypt": secrets_in_configs.SimpleEncrypt},

@@ -37,6 +37,21 @@ def renamed(sql: str, old: str, new: str) -> str:
     return "".join(found)
 
 
+def selected_words(sql: str) -> list[str]:
+    """Return the words and signs of a query's own select list, without what stands in brackets, in small letters."""
+    depth, words, within = 0, list[str](), False
+    for piece in (match.group(0).lower() for match in _PIECES.finditer(sql)):
+        if piece in "()":
+            depth += 1 if piece == "(" else -1
+        elif depth == 0 and piece in ("select", "from"):
+            if within:
+                break
+            within = piece == "select"
+        elif depth == 0 and within:
+            words.append(piece)
+    return words
+
+
 def is_name(text: str) -> bool:
     """Say whether the text is nothing but a column's name."""
     return re.fullmatch(r"[^\W\d]\w*", text.strip()) is not None

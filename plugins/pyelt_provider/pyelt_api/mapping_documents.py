@@ -7,7 +7,7 @@ from typing import Any
 from pyelt_provider.identifiers import TableName, entity_view
 from pyelt_provider.pyelt_api.blocks import Block
 from pyelt_provider.pyelt_api.columns import literal
-from pyelt_provider.pyelt_api.expressions import ALIAS, column, expression, on_row
+from pyelt_provider.pyelt_api.expressions import ALIAS, column, expression, on_row, selected_words
 from pyelt_provider.pyelt_api.link_mappings import EntityViewToLinkMapping, LinkFieldMapping, SorToLinkMapping
 from pyelt_provider.pyelt_api.link_sources import LinkSource
 from pyelt_provider.pyelt_api.mappings import (
@@ -15,15 +15,16 @@ from pyelt_provider.pyelt_api.mappings import (
     EntityViewToEntityMapping,
     FieldMapping,
     SorToEntityMapping,
-    SorToValueSetMapping,
     sql_of,
 )
 from pyelt_provider.pyelt_api.names import link_name
 from pyelt_provider.pyelt_api.pipelines import Pipe
 from pyelt_provider.pyelt_api.session import Session
 from pyelt_provider.pyelt_api.tables import DbFunction, SorQuery
+from pyelt_provider.pyelt_api.valueset_mappings import SorToValueSetMapping
 from pyelt_provider.pyelt_api.vault import DynamicLinkReference, HubEntityMetaClass, is_link
 from pyelt_provider.pyelt_api.vault_documents import (
+    Vault,
     dynamic_types,
     hub_name,
     reference_role,
@@ -35,10 +36,11 @@ from pyelt_provider.pyelt_api.vault_documents import (
 class MappingWriter:
     """Writes the mappings of one pipe."""
 
-    def __init__(self, pipe: Pipe, block: Block, entities: list[Any], session: Session) -> None:
+    def __init__(self, pipe: Pipe, block: Block, vault: Vault, session: Session) -> None:
         self._pipe = pipe
         self._block = block
-        self._entities = entities
+        self._entities = vault.entities
+        self._valueset_of = vault.valueset_of
         self._session = session
 
     def entity(self, mapping: SorToEntityMapping) -> None:
@@ -81,7 +83,10 @@ class MappingWriter:
     def valueset(self, mapping: SorToValueSetMapping) -> None:
         """Write a mapping onto a valueset."""
         at = self._block.item("valuesets", mapping.place)
-        self._begin(at, mapping, valueset_name(mapping.valueset))
+        if mapping.valueset is None:
+            self._begin(at, mapping, self._valueset_of(mapping.ref_type))
+        else:
+            self._begin(at, mapping, valueset_name(mapping.valueset))
         fields = at.block("fields", mapping.place)
         if not any(field.target.name == "valueset_naam" for field in mapping.field_mappings):
             fields.put("valueset_naam", "''", mapping.place)
@@ -99,9 +104,9 @@ class MappingWriter:
                 at.put("from", {"view": self._view(mapping)}, mapping.place)
             case SorQuery(sql=sql):
                 at.put("from", {"query": sql.strip().rstrip(";")}, mapping.place)
-                if "*" in sql or "_active" in sql:
-                    rows = f"{ALIAS}._active and {ALIAS}._valid"
-                    condition = f"{rows} and ({condition})" if condition else rows
+                words = selected_words(sql)
+                rows = [f"{ALIAS}.{name}" for name in ("_active", "_valid") if name in words or "*" in words]
+                condition = " and ".join([*rows, f"({condition})"] if rows and condition else rows or [condition])
             case source:
                 at.put("from", str(source), mapping.place)
         at.put("to", target, mapping.place)

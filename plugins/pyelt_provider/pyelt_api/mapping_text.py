@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyelt_provider.pyelt_api.columns import Column
+from pyelt_provider.pyelt_api.reference_tables import dimension_name
 from pyelt_provider.pyelt_api.vault import HybridSat, RecordStatusSat, types_of
 
 
@@ -33,9 +34,12 @@ class MappingWriter:
 
     @staticmethod
     def create_python_code_dm_mappings(source_schema: str, source_name: str, dm_schema: Any, dim: Any) -> str:
-        """Print and return a query with a line for every column of a dimension."""
-        columns = ",\n    ".join(f"null as {column.name}" for column in dim.__cols__ if column.name != "id")
-        text = f"-- materialized: table\nselect\n    {columns}\nfrom {source_schema}.{source_name}\n"
+        """Print and return a function with a mapping of a table or view onto every column of a dimension."""
+        lines = [f"def init_{source_schema}_{source_name}_to_{dimension_name(dim)}_mappings():"]
+        lines.append(f'    source_sql = "SELECT * FROM {source_schema}.{source_name}"')
+        lines.append(f"    mapping = DvToDimMapping(source_sql, {dim.__name__})")
+        lines += [f'    mapping.map_field("", {dim.__name__}.{column.name})' for column in dim.__cols__]
+        text = "\n".join([*lines, "    return mapping", ""])
         print(text)
         return text
 

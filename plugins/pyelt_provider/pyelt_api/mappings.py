@@ -36,7 +36,8 @@ class BaseMapping:
         self.source = source
         self.target = target
         named = target.cls_get_name() if hasattr(target, "cls_get_name") else str(target)
-        self.name = f"{str(source)[:80]} -> {named}"
+        read = source.__name__ if isinstance(source, type) else str(source)[:80]
+        self.name = f"{read} -> {named}"
         self.place = here()
 
     def __str__(self) -> str:
@@ -251,6 +252,8 @@ def type_of(value: Any) -> Any:
 
 def take_field(mapping: Any, source: Any, target: Column, transform: Any, ref: str, of_type: Any) -> None:
     """Take a field up into the part of the mapping that fills its satellite, by type."""
+    if isinstance(transform, str):
+        transform, of_type = None, of_type or transform  # PyELT's documentation gives the type in this place
     satellite = target.get_table()
     if satellite is None:
         misused(f"the column {target.name!r} belongs to no satellite", "write Entity.Satellite.column")
@@ -268,14 +271,3 @@ class EntityViewToEntityMapping(SorToEntityMapping):
     def __init__(self, source: Any, target: Any, filter: str = "") -> None:  # noqa: A002 - PyELT's name
         super().__init__(SorTable(source) if isinstance(source, str) else source, target, filter=filter)
         self.view = source
-
-
-class SorToValueSetMapping(BaseTableMapping):
-    """Rows of staging become codes of a valueset."""
-
-    def __init__(self, source: Any, target: Any, sor: Any = None) -> None:
-        super().__init__(staging_source(source, sor), target)
-        self.sor_table = self.source
-        self.valueset = target
-        self.prefer: str | None = None
-        self.description = ""

@@ -10,36 +10,42 @@ from pyelt_provider.config.datamarts import SqlFile
 from pyelt_provider.model.pipe import PROGRAM_HOOK
 from pyelt_provider.model.place import NOWHERE, Place
 from pyelt_provider.pyelt_api.blocks import Block
+from pyelt_provider.pyelt_api.deliveries import File, SourceTable
+from pyelt_provider.pyelt_api.dimension_mappings import DvToDimMapping, DvToFactMapping
 from pyelt_provider.pyelt_api.expressions import expression
 from pyelt_provider.pyelt_api.link_mappings import SorToLinkMapping
 from pyelt_provider.pyelt_api.mapping_documents import MappingWriter
-from pyelt_provider.pyelt_api.mappings import SorToEntityMapping, SorToValueSetMapping, SourceToSorMapping
+from pyelt_provider.pyelt_api.mappings import SorToEntityMapping, SourceToSorMapping
 from pyelt_provider.pyelt_api.pipelines import Pipe
 from pyelt_provider.pyelt_api.session import Session
-from pyelt_provider.pyelt_api.staging_documents import staging_block
+from pyelt_provider.pyelt_api.staging_documents import Origin, staging_block
 from pyelt_provider.pyelt_api.validations import DvValidation, SorValidation
+from pyelt_provider.pyelt_api.valueset_mappings import SorToValueSetMapping
+from pyelt_provider.pyelt_api.vault_documents import Vault
 
 _LIMITS = ("min_rows", "max_deleted", "max_rejected")
 _CONFIG = ("description", "active", "schedule", "schedule_interval", "source_conn_id", "sor_schema", *_LIMITS)
 
 
 def pipe_document(
-    pipe: Pipe, entities: list[Any], session: Session, more_sql: Sequence[str] = ()
+    pipe: Pipe, vault: Vault, session: Session, more_sql: Sequence[str] = ()
 ) -> tuple[NamedDocument, list[SqlFile]]:
     """Return the document of a pipe and the files of its functions; `more_sql` runs with the pipe's own extra SQL."""
     block = Block(session, pipe.place)
-    source_path = _config(block, pipe, session)
-    writer = MappingWriter(pipe, block, entities, session)
+    origin = _config(block, pipe)
+    writer = MappingWriter(pipe, block, vault, session)
     for mapping in pipe.mappings:
         match mapping:
             case SourceToSorMapping():
-                staging_block(block, mapping, source_path, session)
+                staging_block(block, mapping, origin, session)
             case SorToEntityMapping():
                 writer.entity(mapping)
             case SorToLinkMapping():
                 writer.link(mapping)
             case SorToValueSetMapping():
                 writer.valueset(mapping)
+            case DvToDimMapping() | DvToFactMapping():
+                pass  # a datamart's
             case _:
                 place = getattr(mapping, "place", pipe.place)
                 session.wrong(place, pipe.source_system, f"{mapping!r} is no mapping", "append mappings of PyELT only")
@@ -57,31 +63,27 @@ def pipe_document(
     return block.named(pipe.source_system), files
 
 
-def _config(block: Block, pipe: Pipe, session: Session) -> str:
-    """Write what the pipe's config says; keys that are the program's own are left to it. Returns the source's folder."""
+def _config(block: Block, pipe: Pipe) -> Origin:
+    """Write what the pipe's config says; keys that are the program's own are left to it. Returns where it reads."""
     config = pipe.config
     for key in _CONFIG:
         block.put(key, config.get(key), pipe.place)
     block.put("description", pipe.description, pipe.place)
-    databases = {
-        mapping.source.db.conn_string: mapping.source
-        for mapping in pipe.mappings
-        if isinstance(mapping, SourceToSorMapping) and getattr(mapping.source, "db", None) is not None
-    }
+    sources = [mapping.source for mapping in pipe.mappings if isinstance(mapping, SourceToSorMapping)]
+    databases = [source.db for source in sources if isinstance(source, SourceTable) and source.db is not None]
     connection = config.get("source_connection") or config.get("connection_string")
-    for text, source in databases.items():
-        if connection and text != connection:
-            what = "the pipe reads two databases"
-            session.wrong(source.place, pipe.source_system, what, "give each database a pipe of its own")
-        connection = connection or text
-        config.setdefault("default_schema", source.db.default_schema.name)
+    if not connection and databases:
+        connection = databases[0].conn_string  # tables of others say theirs themselves
+    own = [database.default_schema.name for database in databases if database.conn_string == connection]
+    schema = str(config.get("default_schema") or next(iter(own), "")) if connection else ""
     if connection:
         block.put("source_connection", connection, pipe.place)
-        block.put("default_schema", config.get("default_schema"), pipe.place)
-        return ""
-    source_path = str(config.get("source_path") or config.get("data_path") or "")
-    block.put("source_path", source_path, pipe.place)
-    return source_path
+        block.put("default_schema", schema, pipe.place)
+        if not any(isinstance(source, File) for source in sources):
+            return Origin(connection=str(connection), schema=schema, folder="")
+    folder = str(config.get("source_path") or config.get("data_path") or "")
+    block.put("source_path", folder or ("." if connection else None), pipe.place)
+    return Origin(connection=str(connection or ""), schema=schema, folder=folder)
 
 
 def _validation(block: Block, validation: Any, pipe: Pipe, session: Session) -> None:

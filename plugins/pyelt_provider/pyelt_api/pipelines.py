@@ -7,6 +7,7 @@ from typing import Any
 
 from pyelt_provider.errors import PyeltError
 from pyelt_provider.pyelt_api.deliveries import SourceDatabase
+from pyelt_provider.pyelt_api.ensembles import EnsembleView, views_of
 from pyelt_provider.pyelt_api.session import RunReached, current
 from pyelt_provider.pyelt_api.tables import Database, DbFunction, Schema
 from pyelt_provider.pyelt_api.vault import AbstractOrderderTable, HubEntityMetaClass, is_link
@@ -145,6 +146,7 @@ class Pipeline(metaclass=_PipelineType):
         self.sql_logger = self.logger
         self.domain_modules: dict[str, Any] = {}
         self.datamart_modules: dict[str, Any] = {}
+        self.ensemble_views: list[EnsembleView] = []
         self.place = here()
 
     def get_or_create_pipe(self, source_system: str, config: dict[str, Any] | None = None) -> Pipe:
@@ -164,6 +166,11 @@ class Pipeline(metaclass=_PipelineType):
                 inner = cls.Hub if isinstance(cls, HubEntityMetaClass) else cls.Link
                 for table in (inner, *cls.__sats__.values()):
                     table.__dbschema__ = str(schema_name)
+        for view in views_of(module):
+            if not any(view is known or type(view) is type(known) is not EnsembleView for known in self.ensemble_views):
+                self.ensemble_views.append(view)
+                if not _says_its_own(type(view), schema_name):
+                    view.__dbschema__ = str(schema_name)
 
     def register_valset_domain(self, module: Any, schema_name: str = _VALSET) -> None:
         """Register the valuesets that a module has, for a schema."""

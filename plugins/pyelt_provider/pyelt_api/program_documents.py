@@ -13,21 +13,26 @@ from pyelt_provider.config.pipeline_file import PipelineFile
 from pyelt_provider.config.spots import Cursor, Spot
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.pyelt_api.blocks import Block
+from pyelt_provider.pyelt_api.dimension_documents import dimension_files, mapped_dimensions
 from pyelt_provider.pyelt_api.loading import Program
 from pyelt_provider.pyelt_api.pipe_documents import pipe_document
 from pyelt_provider.pyelt_api.pipelines import classes_of
 from pyelt_provider.pyelt_api.reference_tables import Dim, DmReference, Fact, dimension_name
 from pyelt_provider.pyelt_api.vault_documents import Vault
 
+_LOG_PATHS = ("log_path", "ddl_log_path", "sql_log_path")
+"""PyELT's lie below the project's folder, also where they begin with a slash."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramDocuments:
-    """The documents that a program is, and the SQL files of its database functions."""
+    """The documents that a program is, and the SQL files of its database functions and dimensions."""
 
     pipeline: Document
     domains: list[NamedDocument]
     pipes: list[NamedDocument]
     functions: list[SqlFile]
+    datamarts: list[SqlFile]
 
 
 def program_documents(program: Program, written: Document | None) -> ProgramDocuments:
@@ -40,7 +45,7 @@ def program_documents(program: Program, written: Document | None) -> ProgramDocu
     functions: list[SqlFile] = []
     tables = list(_datamart_sql(program))
     for pipe in pipeline.pipes.values():
-        named, files = pipe_document(pipe, vault.entities, session, tables)
+        named, files = pipe_document(pipe, vault, session, tables)
         tables = []
         assert named.document is not None
         data = named.document.data
@@ -49,7 +54,7 @@ def program_documents(program: Program, written: Document | None) -> ProgramDocu
         own_schedule(general, named.name, named.document)
         pipes.append(named)
         functions += files
-    return ProgramDocuments(general, domains, pipes, functions)
+    return ProgramDocuments(general, domains, pipes, functions, dimension_files(pipeline, session))
 
 
 def _general(program: Program, written: Document | None) -> Document:
@@ -60,6 +65,8 @@ def _general(program: Program, written: Document | None) -> Document:
     config = {key: value for key, value in pipeline.config.items() if key in known}
     cursor = Cursor(block.spot.file or "", block.spot, "general_config", session.problems)
     for key, value in plain(config, cursor).items():
+        if key in _LOG_PATHS and isinstance(value, str):
+            value = str(session.roots[0] / value.strip("/")) if value and session.roots else value
         block.put(key, value if value != "" else None, pipeline.place)
     if written is None:
         return block.document()
@@ -73,8 +80,9 @@ def _general(program: Program, written: Document | None) -> Document:
 def _datamart_sql(program: Program) -> list[str]:
     """Return the SQL that makes the tables of dimensions and facts, and adds columns that came later."""
     found = []
+    mapped = mapped_dimensions(program.pipeline)  # those are datamarts
     for schema, module in program.pipeline.datamart_modules.items():
-        classes = [cls for cls in classes_of(module) if issubclass(cls, Dim | Fact) and cls not in (Dim, Fact)]
+        classes = [cls for cls in classes_of(module) if issubclass(cls, Dim | Fact) and cls not in (Dim, Fact, *mapped)]
         for cls in sorted(classes, key=lambda item: issubclass(item, Fact)):
             table = f"{schema}.{dimension_name(cls)}"
             columns = [f"{item.name} {item.type.lower()}{' primary key' * item.is_key}" for item in cls.__cols__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pyelt_provider.model.place import Place
@@ -16,7 +17,16 @@ _LIMITS = ("min_rows", "max_deleted", "max_rejected")
 _MORE = ("delivery", "deleted_when", "changed_since", "wait_for", *_LIMITS, "description")
 
 
-def staging_block(block: Block, mapping: SourceToSorMapping, source_path: str, session: Session) -> None:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a pipe reads: its database and that one's schema, where it has one, and the folder of its files."""
+
+    connection: str
+    schema: str
+    folder: str
+
+
+def staging_block(block: Block, mapping: SourceToSorMapping, origin: Origin, session: Session) -> None:
     """Write the staging table that a mapping fills."""
     place = mapping.place
     tables = block.block("sor", place)
@@ -28,9 +38,9 @@ def staging_block(block: Block, mapping: SourceToSorMapping, source_path: str, s
     source = mapping.source
     match source:
         case CsvFile() | FixedLengthFile():
-            _file(table, mapping, source, source_path, session)
+            _file(table, mapping, source, origin.folder, session)
         case SourceTable():
-            _database(table, mapping, source)
+            _database(table, mapping, source, origin)
         case _:
             what = f"{source!r} is no delivery"
             session.wrong(place, f"sor.{mapping.sor_table}", what, "give a CsvFile, a SourceTable or a SourceQuery")
@@ -105,12 +115,15 @@ def _below(path: str, source_path: str) -> str:
     return path.removeprefix(f"{folder}/") if folder and not path.startswith("/") else path
 
 
-def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable) -> None:
+def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable, origin: Origin) -> None:
     mapped = _mapped(mapping)
     condition = _condition(mapping.filter)
     is_plain = all(old == new for old, new in mapped)
-    schema = str(getattr(source.schema, "name", source.schema) or "")
-    default = source.db.default_schema.name if source.db is not None else ""
+    connection = source.db.conn_string if source.db is not None else origin.connection
+    of_database = source.db.default_schema.name if source.db is not None else ""
+    is_other = connection != origin.connection
+    default = of_database if is_other else origin.schema
+    schema = str(getattr(source.schema, "name", source.schema) or of_database)
     name = f"{schema}.{source.name}" if schema and (schema != default or not is_plain) else source.name
     if isinstance(source, SourceQuery) and is_plain and not condition and mapping.auto_map:
         table.put("query", source.sql, source.place)
@@ -129,6 +142,10 @@ def _database(table: Block, mapping: SourceToSorMapping, source: SourceTable) ->
         if not mapping.auto_map:
             table.put("columns", [new for _, new in mapped], mapping.place)
         table.put("filter", condition, mapping.place)
+    if is_other:
+        table.put("source_connection", connection, source.place)
+        if "table" in table.data:
+            table.put("default_schema", default, source.place)
 
 
 def _condition(text: str) -> str:

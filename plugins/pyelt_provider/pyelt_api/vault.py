@@ -88,6 +88,10 @@ class AbstractOrderderTable(Table, metaclass=OrderedTableMetaClass):
         return cls.__dbname__
 
     @classmethod
+    def cls_get_schema(cls, dwh: Any) -> Any:
+        return dwh.get_schema(cls.__dbschema__)
+
+    @classmethod
     def cls_get_columns(cls) -> list[Column]:
         return cls.__cols__
 
@@ -272,6 +276,10 @@ class HubEntity(metaclass=HubEntityMetaClass):
         return subtype(cls.__name__)
 
     @classmethod
+    def cls_get_schema(cls, dwh: Any) -> Any:
+        return dwh.get_schema(cls.__dbschema__)
+
+    @classmethod
     def cls_get_view_name(cls) -> str:
         return f"{subtype(cls.__name__)}_view"
 
@@ -358,6 +366,10 @@ class LinkEntity(metaclass=LinkEntityMetaClass):
     Link = Link
 
     @classmethod
+    def cls_get_schema(cls, dwh: Any) -> Any:
+        return dwh.get_schema(cls.__dbschema__)
+
+    @classmethod
     def cls_get_name(cls) -> str:
         return f"{cls.__name__.lower().replace('_link', '')}_link"
 
@@ -372,18 +384,3 @@ class LinkEntity(metaclass=LinkEntityMetaClass):
     @classmethod
     def cls_has_record_status_sat(cls) -> bool:
         return cls.cls_get_record_status_sat() is not None
-
-
-class EnsembleView:
-    """A view over several entities and the links between them."""
-
-    def __init__(self, name: str = "", entity_and_link_list: list[Any] | None = None) -> None:
-        self.name = name
-        self.entity_dict: dict[str, Any] = {}
-        for entity in entity_and_link_list or []:
-            self.add_entity_or_link(entity)
-        self.place = here()
-
-    def add_entity_or_link(self, entity_or_link: Any, alias: str = "") -> None:
-        """Add an entity or a link to the view, under its own name or an alias."""
-        self.entity_dict[alias or entity_or_link.cls_get_name()] = entity_or_link

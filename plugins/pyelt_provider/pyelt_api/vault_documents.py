@@ -11,6 +11,7 @@ from pyelt_provider.identifiers import hub_table, satellite_table, snake_case
 from pyelt_provider.model.place import Place
 from pyelt_provider.pyelt_api.blocks import Block
 from pyelt_provider.pyelt_api.columns import Column
+from pyelt_provider.pyelt_api.ensembles import EnsembleView
 from pyelt_provider.pyelt_api.link_mappings import SorToLinkMapping
 from pyelt_provider.pyelt_api.mappings import SorToEntityMapping
 from pyelt_provider.pyelt_api.names import (
@@ -29,6 +30,7 @@ from pyelt_provider.pyelt_api.reference_tables import (
 )
 from pyelt_provider.pyelt_api.session import Session
 from pyelt_provider.pyelt_api.validations import DvValidation
+from pyelt_provider.pyelt_api.valueset_mappings import SorToValueSetMapping
 from pyelt_provider.pyelt_api.vault import (
     DynamicLinkReference,
     HubEntity,
@@ -91,6 +93,9 @@ class Vault:
             self._link(link)
         for valueset in self._valuesets:
             self._valueset(valueset)
+        self._valueset_of_lists()
+        for view in self._pipeline.ensemble_views:
+            write_ensemble(view, self._domain(view.__dbschema__, view.written_at), self._session)
         for pipe in self._pipeline.pipes.values():
             for validation in pipe.validations:
                 if isinstance(validation, DvValidation):
@@ -107,6 +112,8 @@ class Vault:
                     self._add_link(cls)
                 elif issubclass(cls, DvValueset) and cls not in (DvValueset, DvPeriodicalValueset):
                     _add(self._valuesets, cls)
+        for view in self._pipeline.ensemble_views:
+            self._add_view(view)
         for mapping in mappings_of(self._pipeline):
             if isinstance(mapping, SorToEntityMapping) and isinstance(mapping.entity, HubEntityMetaClass):
                 self._add_entity(mapping.entity)
@@ -117,6 +124,13 @@ class Vault:
         for base in reversed(entity.__mro__):
             if isinstance(base, HubEntityMetaClass) and base is not HubEntity:
                 _add(self.entities, base)
+
+    def _add_view(self, view: EnsembleView) -> None:
+        for entity in view.members().values():
+            if isinstance(entity, HubEntityMetaClass):
+                self._add_entity(entity)
+            else:
+                self._add_link(entity)
 
     def _add_link(self, link: Any) -> None:
         _add(self.links, link)
@@ -197,6 +211,10 @@ class Vault:
         found = known.get(camelcase_to_underscores(name)) or known.get("valueset")
         return found or (next(iter(known.values())) if len(known) == 1 else None)
 
+    def valueset_of(self, ref_type: str) -> str:
+        """Return the valueset that has a list which no class names; `Valueset`, of all lists, where there is none yet."""
+        return self._table_of_codes(ref_type) or "Valueset"
+
     def _link(self, entity: Any) -> None:
         types = dynamic_types(entity)
         for written, target in types.items():
@@ -244,6 +262,14 @@ class Vault:
         if columns:
             self._columns(at.block("columns", valueset.__place__), columns)
 
+    def _valueset_of_lists(self) -> None:
+        """Make the valueset of all lists, where mappings fill lists and the program has no valueset for them."""
+        for mapping in mappings_of(self._pipeline):
+            is_list = isinstance(mapping, SorToValueSetMapping) and mapping.valueset is None
+            if is_list and self._table_of_codes(mapping.ref_type) is None:
+                valuesets = self._domain(self._main_schema, mapping.place).block("valuesets", mapping.place)
+                valuesets.block("Valueset", mapping.place)
+
     def _validation(self, validation: DvValidation) -> None:
         tables = {table for table in validation.tables if table is not None}
         name = validation.table.__dbname__ if validation.table is not None else str(validation.tbl or "")
@@ -256,6 +282,22 @@ class Vault:
         at.put("table", name or None, validation.place)
         at.put("when", validation.sql_condition, validation.place)
         at.put("message", validation.msg or validation.sql_condition, validation.place)
+
+
+def write_ensemble(view: EnsembleView, domain: Block, session: Session) -> None:
+    """Write a view over several entities into the document of its schema."""
+    place, name = view.written_at, view.view_name()
+    block = domain.block("views", place).block(name, place)
+    block.put("description", described(type(view)) if type(view) is not EnsembleView else "", place)
+    members = block.block("members", place)
+    for alias, entity in view.members().items():
+        if isinstance(entity, HubEntityMetaClass):
+            members.put(alias, hub_name(entity), place)
+        elif dynamic_types(entity):
+            what = f"{alias!r} is a link of several types, which is a link per type here"
+            session.wrong(place, name, what, "leave it out, or write a datamart over the link that is meant")
+        else:
+            members.put(alias, link_name(entity.__name__), place)
 
 
 def reference_role(reference: LinkReference, session: Session) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from pyelt_provider.errors import DeliveryRefused, PyeltError
 from pyelt_provider.execution.environment import Environment, SourceDatabase
 from pyelt_provider.model.connection import masked
-from pyelt_provider.model.pipe import DatabaseSource
+from pyelt_provider.model.source import DatabaseSource
 from pyelt_provider.model.staging import SourceQuery, SourceTable, StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
@@ -47,7 +47,7 @@ def reading(
     stage: Stage, staging: StagingTable, source: SourceTable | SourceQuery, environment: Environment, run: Run
 ) -> tuple[Reading, SourceDatabase]:
     """Return what is to be read and the database to read it from; nothing is opened."""
-    database_source = stage.the_pipe.source
+    database_source = stage.the_pipe.source_of(staging)
     if not isinstance(database_source, DatabaseSource):
         raise DeliveryRefused(
             f"{staging.table} reads a database, but pipe {stage.pipe_name} has files as its source; "

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from pyelt_provider.errors import DeliveryMissing, DeliveryRefused
 from pyelt_provider.execution.environment import Environment
 from pyelt_provider.model.connection import masked
-from pyelt_provider.model.pipe import FileSource
+from pyelt_provider.model.source import FileSource
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
@@ -20,7 +20,7 @@ def delivery_path(stage: Stage, staging: StagingTable, path: str, environment: E
 
     A part that is absolute, or a URL, starts anew. Raises DeliveryRefused when the pipe's source is a database.
     """
-    source = stage.the_pipe.source
+    source = stage.the_pipe.source_of(staging)
     if not isinstance(source, FileSource):
         raise DeliveryRefused(
             f"{staging.table} reads a file, but pipe {stage.pipe_name} has a database as its source; give it a source_path"
@@ -31,9 +31,9 @@ def delivery_path(stage: Stage, staging: StagingTable, path: str, environment: E
     return whole
 
 
-def open_delivery(stage: Stage, path: str, environment: Environment) -> BinaryIO:
+def open_delivery(stage: Stage, staging: StagingTable, path: str, environment: Environment) -> BinaryIO:
     """Open a delivered file for reading bytes; raises DeliveryMissing when it is not there (yet)."""
-    source = stage.the_pipe.source
+    source = stage.the_pipe.source_of(staging)
     conn_id = source.conn_id if isinstance(source, FileSource) else None
     shown = visible(masked(path))
     try:

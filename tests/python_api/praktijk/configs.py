@@ -23,6 +23,7 @@ praktijk_config = {
 lab_config = {
     "source_connection": SimpleEncrypt.decode("sleutel", SimpleEncrypt.encode("sleutel", "lab")),
     "default_schema": "public",
+    "source_path": "lab",
     "sor_schema": "sor_lab",
     "active": True,
     "schedule_interval": "0 4 * * 1",

@@ -5,6 +5,8 @@ from pyelt.datalayers.dm import Dim, DmReference, Fact
 class DimPatient(Dim):
     bk = Columns.TextColumn()
     geslacht = Columns.TextColumn()
+    postcode = Columns.TextColumn()
+    opmerking = Columns.TextColumn()
 
 
 class BezoekFact(Fact):

@@ -114,3 +114,12 @@ class Overzicht(EnsembleView):
         EnsembleView.__init__(self, name="overzicht")
         self.add_entity_or_link(Patient)
         self.add_entity_or_link(Hulpverlener, "arts")
+        self.add_entity_or_link(PatientHulpverlenerLink, "link")
+
+
+class PatientTrajecten(EnsembleView):
+    """Patienten met hun trajecten."""
+
+    patient = Patient
+    traject = ZorgTraject
+    koppeling = Patient_Traject_Link

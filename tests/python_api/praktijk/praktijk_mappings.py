@@ -56,7 +56,14 @@ def init_validations(pipe):
     fout.msg = "X9 is ongeldig"
     fout.set_condition(Patient.Hub.bk, Validation.Operators.like, "'X9%'")
     assert str(fout) == "bk like 'X9%'"
-    return [sor_validation, dubbel, jong, fout]
+    lang = DvValidation()
+    lang.msg = "geen lengte van een mens"
+    lengte = Patient.Default.lengte
+    lang.set_condition(lengte.between(3, 9) | (lengte > 9) | (lengte <= 0) | ~(lengte < 99))
+    buitenland = DvValidation()
+    buitenland.msg = "woont niet hier"
+    buitenland.set_condition(Patient.Default.land.is_in(["XX", "YY"]) & (Patient.Default.land != "NL"))
+    return [sor_validation, dubbel, jong, fout, lang, buitenland]
 
 
 def init_sor_to_dv_mappings(pipe):
@@ -77,6 +84,7 @@ def init_sor_to_dv_mappings(pipe):
     mapping.map_field("soort", Patient.Extra.gegevens)
     mapping.map_field("pasnummer", Patient.Sleutels.pasnummer)
     mapping.map_fixed_value("'t Hof", Patient.Extra.periode)
+    mapping.map_field(Column("soort").join(Column("geslacht")), Patient.Extra.concept)
     mapping.map_field("opmerking")
     mappings.append(mapping)
 
@@ -153,7 +161,12 @@ def init_sor_to_valset_mappings():
     )
     producten.map_field("trajectnummer", Zorgproduct.code)
     producten.map_field("start_datum", Zorgproduct.ingangsdatum)
-    return [mapping, artsen, producten]
+    redenen = SorToRefMapping({"K": "kind", "V": "'t verleden"}, "redenen")
+    soorten = SorToRefMapping("patient_hstage", "soorten")
+    soorten.map_code_field("patient_hstage.soort")
+    soorten.map_descr_field("patient_hstage.soort")
+    soorten.filter = "soort <> ''"
+    return [mapping, artsen, producten, redenen, soorten]
 
 
 def init_sleutel_mappings(pipe):

@@ -9,7 +9,8 @@ from configs import archief_config, general_config, lab_config, praktijk_config
 from praktijk_mappings import *
 from pyelt.datalayers.database import Schema, Table
 from pyelt.helpers.mappingcreator import MappingWriter
-from pyelt.pipeline import Pipeline
+from pyelt.mappings.dv_to_datamart_mappings import DvToDimMapping
+from pyelt.pipeline import Pipe, Pipeline
 from pyelt.sources.databases import SourceDatabase, SourceQuery, SourceTable
 
 
@@ -32,11 +33,22 @@ def define_praktijk_pipe(pipeline):
     pipe.mappings.extend(init_source_to_sor_mappings(pipe))
     pipe.mappings.extend(init_sor_to_valset_mappings())
     pipe.mappings.extend(init_sor_to_dv_mappings(pipe))
+    pipe.mappings.append(init_dim_mapping())
     pipe.validations.extend(init_validations(pipe))
+
+
+def init_dim_mapping():
+    mapping = DvToDimMapping(domein.Patient, datamart.DimPatient)
+    mapping.map_field(domein.Patient.Hub.bk, datamart.DimPatient.bk)
+    mapping.map_field(domein.Patient.Default.geslacht_code, datamart.DimPatient.geslacht)
+    mapping.map_field(domein.Patient.Adres.postcode, datamart.DimPatient.postcode, type="woon")
+    mapping.map_field("", datamart.DimPatient.opmerking)
+    return mapping
 
 
 def define_lab_pipe(pipeline):
     pipe = pipeline.get_or_create_pipe("lab", lab_config)
+    assert isinstance(pipe, Pipe)
     source_db = pipe.source_db
     assert isinstance(source_db, SourceDatabase) and source_db.default_schema.name == "public"
     source_tbl = SourceTable("meting", source_db.default_schema, source_db)
@@ -48,6 +60,13 @@ def define_lab_pipe(pipeline):
     mapping.map_field("nummer", "id")
     mapping.map_field("upper(soort)", "soort")
     pipe.mappings.append(mapping)
+    soorten = CsvFile(f"{pipe.config['source_path']}/soorten.csv", delimiter=",")
+    soorten.set_primary_key(["code"])
+    pipe.mappings.append(SourceToSorMapping(soorten, "omschrijving_hstage"))
+    archief = SourceDatabase("archief", "public")
+    oud_tbl = SourceTable("oud", archief.default_schema, archief)
+    oud_tbl.set_primary_key(["nummer"])
+    pipe.mappings.append(SourceToSorMapping(oud_tbl, "oud_hstage"))
     pipe.mappings.append(init_sleutel_mappings(pipe))
     pipe.mappings.append(init_meting_mapping(pipe))
 

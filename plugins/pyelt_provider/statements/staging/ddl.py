@@ -6,7 +6,8 @@ import hashlib
 from typing import cast
 
 from pyelt_provider.identifiers import opaque, quote
-from pyelt_provider.model.pipe import DatabaseFunction, DatabaseSource, ExtraSql
+from pyelt_provider.model.pipe import DatabaseFunction, ExtraSql
+from pyelt_provider.model.source import DatabaseSource
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.ddl.database_functions import ensure_functions
@@ -42,7 +43,7 @@ def _specs(stage: Stage, columns: StagingColumns) -> list[TableSpec]:
     # Columns that are known stay in the order in which they came; a config that takes fewer drops none.
     kept = tuple(dict.fromkeys((*columns.known, *columns.taken)))
     specs = [hstage_spec(staging, kept, pipe.validations), temp_spec(staging, columns.copied)]
-    if isinstance(pipe.source, DatabaseSource):
+    if isinstance(pipe.source_of(staging), DatabaseSource):
         specs.append(temp_hash_spec(staging))
     return specs
 

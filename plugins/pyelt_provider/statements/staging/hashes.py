@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyelt_provider.identifiers import TableName, constraint_name, quote, quote_all
-from pyelt_provider.model.pipe import DatabaseSource
+from pyelt_provider.model.source import DatabaseSource
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.row_hash import row_hash
@@ -21,7 +21,8 @@ MANY_ROWS = 10_000
 def hashes_pay(stage: Stage, run: Run, columns: StagingColumns) -> Routine[bool]:
     """Return True when staging has many, wide rows of a full delivery from a database."""
     staging = columns.staging
-    if not isinstance(stage.the_pipe.source, DatabaseSource) or run.debug or not columns.rest or not columns.unique:
+    is_database = isinstance(stage.the_pipe.source_of(staging), DatabaseSource)
+    if not is_database or run.debug or not columns.rest or not columns.unique:
         return False
     found = yield Statement(
         label="look whether rows are many and wide",

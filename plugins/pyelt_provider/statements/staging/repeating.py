@@ -67,7 +67,8 @@ from unnest(%(marks)s::text[], %(loaded_by)s::text[]) as loaded (mark, by)""",
 def _loaded_by(stage: Stage, table: StagingTable) -> str:
     """Everything in the config that decides what a delivery becomes; limits only decide whether it does."""
     rules = tuple(rule for rule in stage.the_pipe.validations if rule.table == table.name)
-    return fingerprint(replace(table, limits=NO_LIMITS), stage.the_pipe.source, rules_fingerprint(stage, rules))
+    source = stage.the_pipe.source_of(table)
+    return fingerprint(replace(table, limits=NO_LIMITS), source, rules_fingerprint(stage, rules))
 
 
 def _can_go_on(stage: Stage, run: Run) -> Routine[bool]:

@@ -10,19 +10,20 @@ from pyelt_provider.model.domain import Column, Hub, Link, Satellite, SatelliteK
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.model.view_columns import OWN_COLUMNS, ViewColumn, reference_bk_column, satellite_view_columns
 from pyelt_provider.statements.ddl.view_ddl import ViewSpec
+from pyelt_provider.statements.vault.ensemble_views import ensemble_view
 
 
 def vault_views(pipeline: Pipeline) -> tuple[ViewSpec, ...]:
-    """Return the views of all hubs and links of a pipeline.
+    """Return the views of all hubs and links of a pipeline, and behind them its ensemble views.
 
     A view has one row per key. Rows that a vault validation rejected are left out: a hub's or link's row whole, a
     satellite's row by its columns being null. Where several pipes fill a satellite, the row is taken by the hub's order
     of sources, else the one of the latest run. Raises DdlRefused when two columns of a view would have one name.
     """
-    views = (
-        *(hub_view(hub, pipeline) for hub in pipeline.hubs.values()),
-        *(link_view(link, pipeline) for link in pipeline.links.values()),
-    )
+    shown = {link.name: link_view(link, pipeline) for link in pipeline.links.values()}
+    shown = {hub.name: hub_view(hub, pipeline) for hub in pipeline.hubs.values()} | shown
+    ensembles = (ensemble_view(view, pipeline, shown) for view in pipeline.ensemble_views)
+    views = (*shown.values(), *ensembles)
     refused = [problem for view in views for problem in _clashes(view)]
     if refused:
         raise DdlRefused("\n".join(refused))
