@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pyelt_provider.config.build_pipeline import Project, build_pipeline
@@ -15,7 +16,9 @@ from pyelt_provider.config.reading import read_pipeline, read_project
 from pyelt_provider.config.spots import Problems, Spot
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.errors import PyeltError
-from pyelt_provider.pyelt_api.conversion import Conversion, converted, different_stages
+from pyelt_provider.model.pipeline import Pipeline
+from pyelt_provider.planning.plan import build_plans
+from pyelt_provider.pyelt_api.conversion import Conversion, converted
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write(conversion.files, draft)
         _copy_beside(project, conversion, draft)
         environment = {**os.environ, **conversion.secrets}
-        differing = different_stages(pipeline, read_pipeline(draft, environment))
+        differing = _different(pipeline, read_pipeline(draft, environment))
         if differing:
             shown = ", ".join(differing[:5])
             raise PyeltError(f"the YAML files would not give the same plan ({shown} differ), so nothing was written")
@@ -84,6 +87,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {note}")
     print("the plan is the same")
     return 0
+
+
+def _different(before: Pipeline, after: Pipeline) -> list[str]:
+    """Return the ids of the DAGs and stages that are not the same in two pipelines; empty when the plans are identical."""
+    moved = replace(after, **{name: getattr(before, name) for name in ("data_root", "transfer_path", "project_folder")})
+    one, other = (
+        {plan.dag_id: plan.fingerprint for plan in build_plans(pipeline)}
+        | {f"{plan.dag_id}: {stage.id}": stage.fingerprint for plan in build_plans(pipeline) for stage in plan.stages}
+        for pipeline in (before, moved)
+    )
+    found = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    return found or ([] if _settings(before) == _settings(moved) else ["the pipeline's settings"])
+
+
+def _settings(pipeline: Pipeline) -> Pipeline:
+    return replace(pipeline, pipes=(), domains=(), datamarts=(), functions=(), project_folder="")
 
 
 def _project(arguments: argparse.Namespace, folder: Path, target: Path) -> Project:

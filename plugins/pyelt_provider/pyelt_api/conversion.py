@@ -22,7 +22,6 @@ from pyelt_provider.config.yaml_writing import yaml_text
 from pyelt_provider.model.connection import masked
 from pyelt_provider.model.pipe import PROGRAM_HOOK
 from pyelt_provider.model.pipeline import Pipeline
-from pyelt_provider.planning.plan import build_plans
 from pyelt_provider.pyelt_api.comments import ProgramComments
 
 _BELOW_PROJECT = ("data_root", "datatransfer_path")
@@ -46,22 +45,6 @@ def converted(project: Project, pipeline: Pipeline, target: Path, pipe: str | No
     """Return the project as files for the folder `target`; with `pipe` only that pipe's files, for a folder that has the rest."""
     assert project.pipeline is not None and project.folder is not None
     return _Converter(project, pipeline, target).files(pipe)
-
-
-def different_stages(before: Pipeline, after: Pipeline) -> list[str]:
-    """Return the ids of the DAGs and stages that are not the same in two pipelines; empty when the plans are identical."""
-    moved = replace(after, **{name: getattr(before, name) for name in ("data_root", "transfer_path", "project_folder")})
-    one, other = (
-        {plan.dag_id: plan.fingerprint for plan in build_plans(pipeline)}
-        | {f"{plan.dag_id}: {stage.id}": stage.fingerprint for plan in build_plans(pipeline) for stage in plan.stages}
-        for pipeline in (before, moved)
-    )
-    found = [name for name in {**one, **other} if one.get(name) != other.get(name)]
-    return found or ([] if _settings(before) == _settings(moved) else ["the pipeline's settings"])
-
-
-def _settings(pipeline: Pipeline) -> Pipeline:
-    return replace(pipeline, pipes=(), domains=(), datamarts=(), functions=(), project_folder="")
 
 
 class _Converter:
