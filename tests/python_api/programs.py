@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from crash.state import difference, state_of
+from databases import Database
+from loading import Loader
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.errors import ConfigError
+from pyelt_provider.model.pipeline import Pipeline
 
 PIPELINE = """
 pipeline: small
@@ -75,3 +82,23 @@ def problems_of(folder: Path) -> list[str]:
     except ConfigError as error:
         return [str(problem) for problem in error.problems]
     return []
+
+
+def in_order_of(loader: Loader, other: Pipeline) -> None:
+    """Let the pipes be loaded in the order of another pipeline: who comes first is named in hubs and links."""
+    names = [pipe.name for pipe in other.pipes]
+    pipes = tuple(sorted(loader.pipeline.pipes, key=lambda pipe: names.index(pipe.name)))
+    loader.pipeline = replace(loader.pipeline, pipes=pipes)
+
+
+def differing_rows(one: Database, other: Database) -> list[str]:
+    """Return where two warehouses hold other rows, bookkeeping included; fingerprints tell their names, too."""
+    states = []
+    for database in (one, other):
+        with contextlib.closing(database.connect()) as connection:
+            found = {name: rows for name, rows in state_of(connection).items() if name != "shape"}
+        for name in ("sys.runs", "sys.stages"):
+            rows = [json.loads(row) for row in found[name]]
+            found[name] = sorted(json.dumps({**row, "fingerprint": None}, sort_keys=True) for row in rows)
+        states.append(found)
+    return difference(states[0], states[1])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyelt_provider.command_line.main import main
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.embedded.server import EmbeddedServer
 from pyelt_provider.model.domain import Satellite
@@ -17,6 +18,7 @@ from pyelt_provider.model.staging import CsvFile
 from pyelt_provider.planning.fingerprint import canonical
 from pyelt_provider.planning.plan import build_plans
 from pyelt_provider.sample.expected import problems
+from python_api.programs import differing_rows, in_order_of
 from sample.clinic import CLINIC, Clinic, clinic
 
 PROJECT = Path(__file__).parent / "clinic"
@@ -154,3 +156,13 @@ def _text(part: object) -> str:
     # PyELT's alias of the source row goes where no join needs one; lines of queries begin where they like.
     text = canonical(part).replace("\\n", " ").replace("s.bk", "bk").replace("s.postcode", "postcode")
     return " ".join(text.split()).replace(' "),', '"),')
+
+
+def test_converted_to_yaml_it_gives_the_same_warehouse(
+    told: Clinic, server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["convert", str(PROJECT), "--to", str(tmp_path / "clinic")]) == 0
+    with clinic(server, tmp_path, monkeypatch, project=tmp_path / "clinic") as converted:
+        in_order_of(converted.loader, told.pipeline)
+        converted.whole_story()
+        assert differing_rows(told.warehouse, converted.warehouse) == []

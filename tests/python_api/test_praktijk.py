@@ -14,6 +14,7 @@ from pyelt_provider.command_line.main import main
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.embedded.server import EmbeddedServer
 from pyelt_provider.model.pipeline import CronSchedule, Pipeline
+from python_api.programs import differing_rows, in_order_of
 
 PROJECT = Path(__file__).parent / "praktijk"
 PATIENTS = """Patientnummer;achternaam;voornaam;geboortedatum;geslacht;lengte;postcode;huisnummer;postbus;soort;voogd;\
@@ -60,11 +61,23 @@ def loaded(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> 
             "insert into meting values (1, 'P1', '4.5', 'bloed'), (2, 'P9', '5.5', 'bloed'), (3, 'P2', '6.5', 'urine')"
         )
         loader = Loader(warehouse, read_pipeline(PROJECT))
-        for day in (date(2026, 1, 1), date(2026, 1, 2)):
-            for schedule in (None, "lab"):
-                outcomes = loader.run(day, schedule=schedule, name=f"{schedule} {day}")
-                assert {stage: outcome.failures for stage, outcome in outcomes.items() if outcome.failures} == {}
+        two_days(loader)
         yield loader
+
+
+def two_days(loader: Loader) -> None:
+    for day in (date(2026, 1, 1), date(2026, 1, 2)):
+        for schedule in (None, "lab"):
+            outcomes = loader.run(day, schedule=schedule, name=f"{schedule} {day}")
+            assert {stage: outcome.failures for stage, outcome in outcomes.items() if outcome.failures} == {}
+
+
+def test_converted_to_yaml_it_gives_the_same_warehouse(loaded: Loader, warehouse: Database, tmp_path: Path) -> None:
+    assert main(["convert", str(PROJECT), "--to", str(tmp_path / "praktijk")]) == 0
+    converted = Loader(warehouse, read_pipeline(tmp_path / "praktijk"))
+    in_order_of(converted, loaded.pipeline)
+    two_days(converted)
+    assert differing_rows(loaded.warehouse, warehouse) == []
 
 
 @pytest.fixture
