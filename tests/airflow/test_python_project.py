@@ -51,6 +51,8 @@ def test_a_program_runs_in_airflow(town: Town, tmp_path: Path, monkeypatch: pyte
         "praktijk.valset.etl_valset",
         "praktijk.dv.etl_hubs",
         "praktijk.dv.etl_links",
+        "ddl_dm",
+        "etl_dm",
         "close",
     }
     assert town.warehouse.rows("select count(*) from dv.patient_hub") == [(4,)]

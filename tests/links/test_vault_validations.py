@@ -43,6 +43,19 @@ def test_vault_rows_for_which_a_validation_holds_are_marked_and_recorded(warehou
     assert outcomes["his.dv.etl_links"].numbers["dv.patient_sat"] == {"marked": 2}
 
 
+def test_rows_of_a_night_whose_links_were_never_loaded_are_judged_in_the_next_one(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    clinic = Clinic(warehouse, tmp_path, pipe(links=[visit()]), validations=[NO_NAME])
+    clinic.deliver(DAY_1, his_patients="P1;Anna", his_doctors="D1")
+    clinic.write(DAY_2, his_patients="P1;Anna P2", his_doctors="D1")
+    clinic.run(DAY_2, stages=["his.sor.etl_sor", "his.dv.etl_hubs"])
+
+    clinic.deliver(DAY_3, his_patients="P1;Anna P2", his_doctors="D1")
+
+    assert clinic.rows(SATELLITE)[1:] == [("P2", None, "2.00", True, False, "No name")]
+
+
 def test_a_marked_row_is_not_marked_again(warehouse: Database, tmp_path: Path) -> None:
     clinic = Clinic(warehouse, tmp_path, pipe(links=[visit()]), validations=[NO_NAME])
     clinic.deliver(DAY_1, his_patients="P1 P2", his_doctors="D1")

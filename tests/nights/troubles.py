@@ -343,6 +343,10 @@ class Troubles:
         assert left_behind(self.hospital.warehouse.url) == []
         if self.settled:
             expected, shown = replayed(self.story, self.loads).state(), vault(self.hospital)
+            for pipe in PIPES:
+                if self.done(pipe)[-1:] == ["etl_hubs"]:  # the vault's rows are judged when the links are loaded
+                    for state in (expected, shown):
+                        state[pipe]["default"] = {row[:3] for row in state[pipe]["default"]}
             if self.inherited:
                 for state in (expected, shown):
                     state["doctors"] = {key for key, _ in state["doctors"]}

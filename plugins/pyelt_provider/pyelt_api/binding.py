@@ -143,7 +143,9 @@ def bound(roots: tuple[Path, ...], kept: dict[str, ModuleType] | None = None) ->
             sys.argv[:] = arguments
             if Path.cwd() != folder:
                 os.chdir(folder)
-            for name in [name for name, module in sys.modules.items() if _is_projects(name, module, (*roots, *added))]:
+            # A copy: to be asked for its file, a module may import itself first.
+            loaded = list(sys.modules.items())
+            for name in [name for name, module in loaded if _is_projects(name, module, (*roots, *added))]:
                 project[name] = sys.modules.pop(name)
             sys.modules.update(taken)
 
@@ -155,7 +157,7 @@ def _names_to_hide(roots: tuple[Path, ...]) -> list[str]:
         if root.is_dir():
             own |= {item.stem for item in root.iterdir() if item.suffix == ".py" or item.is_dir()}
     own -= set(sys.stdlib_module_names) | {"pyelt_provider"}
-    return [name for name in sys.modules if name.partition(".")[0] in own]
+    return [name for name in list(sys.modules) if name.partition(".")[0] in own]
 
 
 def _is_projects(name: str, module: object, roots: tuple[Path, ...]) -> bool:

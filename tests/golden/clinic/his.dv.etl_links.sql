@@ -1067,7 +1067,9 @@ with judged as materialized (
             when (ended < started) then %(message_1)s
         end as message
     from "dv"."care_track_sat" s
-    where s._runid = %(runid)s and coalesce(s._source_system, %(pipe)s) = %(pipe)s
+    where s._runid > (
+        select coalesce(max(done.runid), 0) from "sys".stages done
+        where done.pipe = %(pipe)s and done.stage = %(stage)s and done.state = 'done' and done.runid < %(runid)s) and coalesce(s._source_system, %(pipe)s) = %(pipe)s
 ), changed as materialized (
     select * from judged
     where was_valid and message is not null

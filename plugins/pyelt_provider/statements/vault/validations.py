@@ -46,7 +46,8 @@ class JudgedTable:
 def validate_vault(stage: Stage, run: Run) -> Program:
     """Mark the pipe's vault rows for which a validation holds, and record them in the schema's `_exceptions`.
 
-    Looks at the rows of this run only, through the index on `_runid`. When a table's validations were changed, all its
+    Looks only at the rows of this run, and of runs before it in which this stage was not done, through the index on
+    `_runid`. When a table's validations were changed, all its
     rows are judged once (of satellites the active ones), and rows that a changed or removed rule does not mean any more
     are valid again, or get the message of the rule that does. What stood in a row before goes to the journal, so that it
     can be taken back; and only rows that stand there were marked by a rule of ours.
@@ -245,7 +246,9 @@ def mark_rows(stage: Stage, run: Run, table: JudgedTable, *, everything: bool) -
     The first validation that holds gives the message.
     """
     satellite = table.kind is TargetKind.SATELLITE
-    rows = "s._runid = %(runid)s"
+    rows = f"""s._runid > (
+        select coalesce(max(done.runid), 0) from {quote(stage.pipeline.sys_schema)}.stages done
+        where done.pipe = %(pipe)s and done.stage = %(stage)s and done.state = 'done' and done.runid < %(runid)s)"""
     if everything:
         rows = "s._active" if satellite else "true"
     cases = "\n            ".join(
