@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyelt_provider.command_line.main import main
+from pyelt_provider.config.project_files import find_projects
 from pyelt_provider.config.reading import read_pipeline
 from pyelt_provider.config.spots import Problems, Spot
 from pyelt_provider.config.yaml_text import parse_yaml
@@ -172,6 +173,28 @@ def test_a_password_is_never_written(
     assert not any("geheim" in text for text in (*files(tmp_path / "new").values(), shown.out, shown.err))
     monkeypatch.setenv("PYELT_SMALL_CONN_DWH", url)
     assert fingerprints(tmp_path / "new") == fingerprints(project)
+
+
+def test_passwords_in_paths_are_not_written_either_and_other_urls_with_one_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = PIPELINE + "data_root: s3://key:geheim-78@bucket/x\n"
+    project = write_program(tmp_path / "small", {"pipeline.yaml": text})
+    assert main(["convert", str(project), "--to", str(tmp_path / "new")]) == 0
+    assert "data_root: ${PYELT_SMALL_DATA_ROOT}" in (tmp_path / "new" / "pipeline.yaml").read_text()
+
+    program = PROGRAM.replace('"source_path": "his"', '"source_path": "his", "description": "ftp://me:geheim-79@host"')
+    project = write_program(tmp_path / "other", {"program.py": program})
+    assert main(["convert", str(project), "--to", str(tmp_path / "refused")]) == 1
+    told = capsys.readouterr()
+    assert "description has a URL with a password" in told.err
+    assert "geheim" not in told.out + told.err + "".join(files(tmp_path / "new").values())
+    assert not (tmp_path / "refused").exists()
+
+
+def test_a_draft_that_a_killed_conversion_left_is_no_project(tmp_path: Path) -> None:
+    write_program(tmp_path / ".pyelt-convert-x")
+    assert find_projects(write_program(tmp_path / "small").parent) == [tmp_path / "small"]
 
 
 def test_texts_that_yaml_would_misread_survive(tmp_path: Path) -> None:

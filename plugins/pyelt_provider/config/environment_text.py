@@ -27,6 +27,11 @@ def with_environment(keys: Model, cursor: Cursor, environment: Mapping[str, str]
     return keys.model_copy(update=changes) if changes else keys
 
 
+def environment_keys(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of a model's keys in which ``${VAR}`` may stand."""
+    return frozenset(key for _, key in _keys_with_environment(model))
+
+
 @cache
 def _keys_with_environment(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
     """Return the fields of a model in which variables are filled, with the names of their keys."""

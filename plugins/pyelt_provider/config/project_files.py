@@ -15,7 +15,10 @@ PYTHON_FILES = ("config.py", "configs.py")
 
 
 def find_projects(root: Path) -> list[Path]:
-    """Return the project folders at or directly below `root`, sorted by name; a file in a project stands for it."""
+    """Return the project folders at or directly below `root`, sorted by name; a file in a project stands for it.
+
+    Hidden folders are somebody's drafts.
+    """
     root = Path(root)
     if root.is_file():
         root = root.parent
@@ -25,7 +28,8 @@ def find_projects(root: Path) -> list[Path]:
         return [root]
     if not root.is_dir():
         return []
-    return [folder for folder in sorted(root.iterdir()) if folder.is_dir() and is_project(folder)]
+    folders = (folder for folder in sorted(root.iterdir()) if folder.is_dir() and not folder.name.startswith("."))
+    return [folder for folder in folders if is_project(folder)]
 
 
 def is_project(folder: Path) -> bool:

@@ -42,6 +42,11 @@ def masked(text: str) -> str:
     return _VALUE.sub(r"\1\2***", _URL.sub(r"\1:***@", text))
 
 
+def has_url_password(text: str) -> bool:
+    """Say whether a URL with a password stands in the text."""
+    return _URL.search(text) is not None
+
+
 _URL = re.compile(r"(\w[\w+.-]*://[^:/@\s]*):[^\s]*@")
 _VALUE = re.compile(
     r"(?i)((?:\b|[a-z]_|ssl|pg)(?:password|passwd|pwd|passphrase|secret(?:_access)?(?:_?key)?|token|(?:access|api)_?key))"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,20 @@ from pydantic import BaseModel
 
 from pyelt_provider.config.build_pipeline import NamedDocument, Project
 from pyelt_provider.config.domain_file import DomainFile
+from pyelt_provider.config.environment_text import environment_keys
 from pyelt_provider.config.keys import key_names, other_names
-from pyelt_provider.config.pipe_file import PipeFile
+from pyelt_provider.config.pipe_file import PipeFile, SorKeys
 from pyelt_provider.config.pipeline_file import PipelineFile
-from pyelt_provider.config.spots import Spot
+from pyelt_provider.config.spots import Key, Spot
 from pyelt_provider.config.yaml_text import Document
 from pyelt_provider.config.yaml_writing import yaml_text
-from pyelt_provider.model.connection import masked
+from pyelt_provider.errors import PyeltError
+from pyelt_provider.model.connection import has_url_password, masked
 from pyelt_provider.model.pipe import PROGRAM_HOOK
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.pyelt_api.comments import ProgramComments
 
 _BELOW_PROJECT = ("data_root", "datatransfer_path")
-_SECRETS = ("conn_dwh", "source_connection")
 _HOOKS = ("before_sor", "after_sor")
 
 
@@ -129,22 +130,47 @@ class _Converter:
         assert document is not None
         ours = other_names(model)
         names = key_names(model)
-        data = {ours.get(key, key): self._without_secret(key, value) for key, value in document.data.items()}
+        whole = self._without_secrets(document.data, document.spot, document.file, model)
+        data = {ours.get(key, key): value for key, value in whole.items()}
         spots = {ours.get(str(key), key): child for key, child in document.spot.children.items()}
         ordered = {key: data[key] for key in sorted(data, key=lambda key: names.index(key) if key in names else 99)}
         return yaml_text(ordered, Spot(document.spot.line, spots), document.file, self._comments)
 
-    def _without_secret(self, key: str, value: Any) -> Any:
-        if key not in _SECRETS or not isinstance(value, str) or masked(value) == value:
-            return value
-        name = f"PYELT_{re.sub('[^A-Z0-9]', '_', self._pipeline.name.upper())}_{key.upper()}"
-        while self._secrets.get(name, value) != value:
-            name += "_2"
-        self._secrets[name] = value
-        self._notes.append(
-            f"{key} has a password: set the environment variable {name} to it, or name an Airflow connection"
-        )
-        return f"${{{name}}}"
+    def _without_secrets(self, value: Any, spot: Spot, file: str, model: type[BaseModel], *path: Key) -> Any:
+        """Return the value with variables in the place of texts with a password; `path` leads to it from the top."""
+        parts: Iterable[tuple[Any, Any]] = ()
+        match value:
+            case str():
+                return self._text(value, f"{file}:{spot.line}", model, path)
+            case dict():
+                parts = value.items()
+            case list():
+                parts = enumerate(value)
+            case _:
+                return value
+        found = {
+            key: self._without_secrets(part, spot.at(key), spot.at(key).file or file, model, *path, key)
+            for key, part in parts
+        }
+        return found if isinstance(value, dict) else list(found.values())
+
+    def _text(self, value: str, place: str, model: type[BaseModel], path: tuple[Key, ...]) -> str:
+        key = str(path[-1])
+        keys = model if len(path) == 1 else SorKeys if path[0] == "sor" and len(path) == 3 else None
+        if keys is not None and key in environment_keys(keys) and masked(value) != value:
+            name = f"PYELT_{re.sub('[^A-Z0-9]', '_', self._pipeline.name.upper())}_{key.upper()}"
+            while self._secrets.get(name, value) != value:
+                name += "_2"
+            self._secrets[name] = value
+            what = f"set the environment variable {name} to it, or name an Airflow connection"
+            self._notes.append(f"{key} has a password: {what}")
+            return f"${{{name}}}"
+        if has_url_password(value):
+            raise PyeltError(
+                f"{place}: {'.'.join(map(str, path))} has a URL with a password in it, which is not written into a file; "
+                "name an Airflow connection instead"
+            )
+        return value
 
 
 def _program_hooks(named: NamedDocument) -> dict[str, list[str]]:
