@@ -50,8 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pipe is None and arguments.to is None:
         raise PyeltError("where shall the files go? add --to FOLDER, or --pipe NAME for one pipe")
     target: Path = arguments.to.resolve() if arguments.to is not None else folder.resolve()
-    project = _project(arguments, folder, target)
-    pipeline = build_pipeline(project, Problems())
+    problems = Problems()
+    project = _project(arguments, folder, target, problems)
+    pipeline = build_pipeline(project, problems)
     if arguments.pipe is not None:
         _check_pipe(project, arguments.pipe)
     conversion = converted(project, pipeline, target, arguments.pipe)
@@ -105,7 +106,7 @@ def _settings(pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, pipes=(), domains=(), datamarts=(), functions=(), project_folder="")
 
 
-def _project(arguments: argparse.Namespace, folder: Path, target: Path) -> Project:
+def _project(arguments: argparse.Namespace, folder: Path, target: Path, problems: Problems) -> Project:
     if folder.is_dir():
         project = read_project(folder, os.environ)
         if project.pipeline is None or "python" not in project.pipeline.data:
@@ -113,7 +114,6 @@ def _project(arguments: argparse.Namespace, folder: Path, target: Path) -> Proje
         return project
     if os.sep in arguments.program:
         raise PyeltError(f"there is no folder {folder}; name a project folder, or package.module:function")
-    problems = Problems()
     root = arguments.python_path.resolve()
     document = Document("the command line", {"python": arguments.program}, Spot(1))
     bare = Project(
@@ -126,9 +126,7 @@ def _project(arguments: argparse.Namespace, folder: Path, target: Path) -> Proje
         folder=root,
         environment=os.environ,
     )
-    project = with_program(bare, problems)
-    build_pipeline(project, problems)  # raises with all that is wrong
-    return project
+    return with_program(bare, problems)
 
 
 def _check_pipe(project: Project, name: str) -> None:

@@ -102,7 +102,7 @@ def _standing(work: LinkWork) -> str:
     return quote(f"pyelt_link_standing_{work.number}")
 
 
-def prepare_keys(work: LinkWork, *, filtered: bool = True) -> Statement:
+def prepare_keys(work: LinkWork, *, filtered: bool) -> Statement:
     """Make the function that gives the keys of a staging row, each with whether it could be evaluated.
 
     When `filtered`, no row comes back for a row that the mapping's filter leaves away.
