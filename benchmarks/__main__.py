@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+PARTS = ("warehouse", "rewinding", "memory", "stages", "parsing")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("all", "warehouse", "memory", "stages", "parsing"), default="all")
+    parser.add_argument("part", nargs="?", choices=("all", *PARTS), default="all")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the delivery (default 1,000,000)")
     parser.add_argument("--nights", type=int, default=3, help="unchanged and changed nights, the median counts")
     parser.add_argument("--pipelines", type=int, default=40, help="pipelines to parse (default 40)")
@@ -19,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks import warehouse
 
         reached = warehouse.run(options.rows, options.nights) and reached
+    if options.part in ("all", "rewinding"):
+        from benchmarks import rewinding
+
+        reached = rewinding.run(options.rows, options.nights) and reached
     if options.part in ("all", "memory"):
         from benchmarks import memory
 

@@ -205,12 +205,14 @@ with recursive later as (
     join "sor_his"."care_track_hstage" before
         on before."patient_number" = later."patient_number" and before."track_number" = later."track_number" and not before._active and before._finish_runid = later._runid
     where not later.stood and before._runid < before._finish_runid
+),
+looked_at as (
+    select _id as pyelt_id, bool_or(stood) as pyelt_stood, bool_or(not of_active) as pyelt_closed_now from later group by _id
 )
-select distinct (patient_number || '-' || track_number)::text as look_1, (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2, null::text, not s._active,
-    s._id in (select _id from later where not of_active)
-from "sor_his"."care_track_hstage" s
-where s._id in (select _id from later)
-      and (s._active or s._id in (select _id from later where stood));
+select distinct (patient_number || '-' || track_number)::text as look_1, (patient_number || '-' || track_number)::text as key_1, (staff_code)::text as key_2, null::text, not s._active, pyelt_closed_now
+from looked_at, "sor_his"."care_track_hstage" s
+where pyelt_id = s._id
+      and (s._active or pyelt_stood);
 
 release savepoint mapping;
 
@@ -428,12 +430,14 @@ with recursive later as (
     join "sor_his"."care_track_hstage" before
         on before."patient_number" = later."patient_number" and before."track_number" = later."track_number" and not before._active and before._finish_runid = later._runid
     where not later.stood and before._runid < before._finish_runid
+),
+looked_at as (
+    select _id as pyelt_id, bool_or(stood) as pyelt_stood, bool_or(not of_active) as pyelt_closed_now from later group by _id
 )
-select distinct (patient_number)::text as look_1, (patient_number || '-' || track_number)::text as look_2, (patient_number)::text as key_1, (patient_number || '-' || track_number)::text as key_2, null::text, not s._active,
-    s._id in (select _id from later where not of_active)
-from "sor_his"."care_track_hstage" s
-where s._id in (select _id from later)
-      and (s._active or s._id in (select _id from later where stood));
+select distinct (patient_number)::text as look_1, (patient_number || '-' || track_number)::text as look_2, (patient_number)::text as key_1, (patient_number || '-' || track_number)::text as key_2, null::text, not s._active, pyelt_closed_now
+from looked_at, "sor_his"."care_track_hstage" s
+where pyelt_id = s._id
+      and (s._active or pyelt_stood);
 
 release savepoint mapping;
 

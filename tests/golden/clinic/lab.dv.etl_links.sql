@@ -206,12 +206,14 @@ with recursive later as (
     join "sor_lab"."result_hstage" before
         on before."order_number" = later."order_number" and before."analyte_code" = later."analyte_code" and not before._active and before._finish_runid = later._runid
     where not later.stood and before._runid < before._finish_runid
+),
+looked_at as (
+    select _id as pyelt_id, bool_or(stood) as pyelt_stood, bool_or(not of_active) as pyelt_closed_now from later group by _id
 )
-select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active,
-    s._id in (select _id from later where not of_active)
-from "sor_lab"."result_hstage" s
-where s._id in (select _id from later)
-      and (s._active or s._id in (select _id from later where stood));
+select distinct (order_number)::text as look_1, (analyte_code)::text as look_2, (order_number)::text as key_1, (analyte_code)::text as key_2, null::text, not s._active, pyelt_closed_now
+from looked_at, "sor_lab"."result_hstage" s
+where pyelt_id = s._id
+      and (s._active or pyelt_stood);
 
 release savepoint mapping;
 

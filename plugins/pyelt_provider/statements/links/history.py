@@ -101,12 +101,11 @@ def collect_keys(stage: Stage, run: Run, group: LinkGroup, work: LinkWork, *, ex
     staging = work.staging
     assert staging is not None
     looks = ", ".join(f"{expression} as look_{number}" for number, expression in enumerate(group.lookups(work), 1))
-    gave = "s._id in (select _id from later where stood)"  # a closed row that never stood gave nothing
-    where = conditions(work.source, "s._id in (select _id from later)", f"(s._active or {gave})")
+    where = conditions(work.source, "pyelt_id = s._id", "(s._active or pyelt_stood)")  # else a closed row gave nothing
     if work.delta.past_filters:
         now = f"({opaque(work.source.filter or 'true')})"
-        past = f"not s._active and {gave} and {passed(stage, run, work.entity)}"
-        where = f"where s._id in (select _id from later)\n      and (s._active and {now}\n        or {past})"
+        past = f"not s._active and pyelt_stood and {passed(stage, run, work.entity)}"
+        where = f"where pyelt_id = s._id\n      and (s._active and {now}\n        or {past})"
     source = work.entity.relation
     if excluded:
         join = f"\n    {opaque(work.source.join)}" if work.source.join else ""
@@ -130,10 +129,12 @@ with recursive later as (
       and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
     {replaced_rows(stage, staging, carried=("of_active",))}
+),
+looked_at as (
+    select _id as pyelt_id, bool_or(stood) as pyelt_stood, bool_or(not of_active) as pyelt_closed_now from later group by _id
 )
-select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active,
-    s._id in (select _id from later where not of_active)
-from {source}
+select distinct {looks}, {work.key_columns}, {link_type(work)}, not s._active, pyelt_closed_now
+from looked_at, {source}
 {where}
 """,
     )

@@ -135,8 +135,7 @@ def collect_keys_that_stood(stage: Stage, run: Run, group: Group, *, isolated: b
     where s._id in (
         select _id from later_{number} where stood
         union all
-        select _touched from {work.entity.touched})
-        and (s._active or s._id in (select _id from later_{number} where stood))"""
+        select _id from {_staging(work)} where _active and _id in (select _touched from {work.entity.touched}))"""
         for number, work in enumerate(works)
     )
     return Statement(
@@ -160,8 +159,13 @@ def _chain(stage: Stage, work: Work, number: int) -> str:
     return f"""later_{number} as (
     select changed._id, changed._runid, not changed._active and {stood(stage, "changed", f"_{number}")} as stood,
         {quote_all(entity.staging.key, "changed")}
-    from {entity.staging.table.sql} as changed
+    from {_staging(work)} as changed
     where changed._id in (select _touched from {entity.touched})
         and (changed._active or changed._finish_runid is distinct from changed._runid)
     union
     {replaced_rows(stage, entity.staging, f"_{number}", f"later_{number}")})"""
+
+
+def _staging(work: Work) -> str:
+    assert work.entity.staging is not None
+    return work.entity.staging.table.sql
