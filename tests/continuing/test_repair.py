@@ -11,6 +11,8 @@ from command_line.commands import pyelt
 from continuing.old_clinic import deliver_as_last, give_sources, old_clinic, rows_of_all_tables
 from databases import Database
 from docs.mornings import morning, words
+from killed_steps import killed
+from pyelt_provider.command_line.main import main
 
 BROKEN = """\
   dv.patient_sat_contact
@@ -122,6 +124,24 @@ def test_it_is_shown_first_then_mended_in_one_go_and_then_there_is_nothing_to_do
         "select tablename, before ->> '_id', before ->> 'achternaam' from sys.repaired_rows where what like '%%key is not there%%'",
         (),
     ) == [("patient_sat_personalia", "77", "Nobody")]
+
+
+def test_killed_at_any_point_it_has_done_nothing_and_is_done_whole_later(
+    warehouse: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = str(old_clinic(warehouse, tmp_path))
+    before = rows_of_all_tables(warehouse)
+    steps, kills = 1, 0
+    while killed(lambda: main(["repair", project, "--yes"]), steps):
+        kills, steps = kills + 1, steps + 7
+        assert rows_of_all_tables(warehouse) == before
+        assert warehouse.rows(
+            "select (select count(*) from sys.repairs), (select count(*) from sys.repaired_rows), "
+            "(select count(*) from sys.runs where exceptions = 'never closed by PyELT; closed by pyelt repair')"
+        ) == [(0, 0, 0)]
+    assert kills >= 5
+    assert pyelt(capsys, "repair", project, "--yes").out == "kliniek: nothing to repair\n"
+    assert warehouse.rows("select rows from sys.repairs") == [(22,)]
 
 
 def test_the_next_run_makes_the_keys_that_hold_and_check_tells_what_it_will_add(

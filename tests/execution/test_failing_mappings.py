@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +11,7 @@ import pytest
 
 from crash.state import State, difference, state_of
 from databases import Database, fresh_database
+from killed_steps import killed
 from loading import Loader
 from pyelt_provider.embedded.server import EmbeddedServer
 from written_projects import deliver, loader
@@ -202,33 +200,6 @@ def test_a_failed_mapping_that_nobody_clears_is_made_up_for_in_the_next_night(
         ) == [("1", "C"), ("2", "A"), ("4", "B")]
 
 
-class _Killer(logging.Handler):
-    """Kills the process when the stage has done so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.left -= 1
-        if self.left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def killed(load: Loader, stage: str, steps: int) -> bool:
-    """Do the stage in a process that is killed after so many steps; False when it ended before."""
-    child = os.fork()
-    if child == 0:
-        log = logging.getLogger("pyelt")
-        log.setLevel(logging.INFO)
-        log.addHandler(_Killer(steps))
-        try:
-            load.run(DAY_2, stages=[stage])
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_repair_may_be_killed_anywhere(
     kind: str, undisturbed: dict[date, State], warehouse: Database, tmp_path: Path
@@ -236,7 +207,7 @@ def test_the_repair_may_be_killed_anywhere(
     load, stage = failed_night(warehouse, tmp_path, kind), BROKEN[kind].stage
     mend(warehouse)
     steps, kills = 1, 0
-    while killed(load, stage, steps):
+    while killed(lambda: load.run(DAY_2, stages=[stage]), steps):
         kills, steps = kills + 1, steps + 5
     assert kills >= 2
     load.run(DAY_2, stages=cleared(load, kind))
