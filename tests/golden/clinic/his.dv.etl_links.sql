@@ -1078,9 +1078,8 @@ with judged as materialized (
     select * from judged
     where was_valid and message is not null
 ), journalled as (
-    insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, row_id, before
-    from changed
+insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, row_id, before from changed
 )
 update "dv"."care_track_sat" t
 set _valid = changed.message is null, _validation_msg = changed.message
@@ -1088,7 +1087,7 @@ from changed
 where t.ctid = changed.place;
 
 -- record invalid rows: dv._exceptions  [validations of dv.care_track_sat]
-with found as (
+with rejected as (
     select distinct s._validation_msg as message, jsonb_build_object('bk', (select o.bk from "dv"."care_track_hub" o where o._id = s._id))::text as key_fields,
         jsonb_build_object('specialism', s."specialism", 'started', s."started", 'ended', s."ended")::text as fields
     from "sys".journal j
@@ -1096,24 +1095,26 @@ with found as (
     where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
       and not s._valid),
 known as (
-    select e._id, e._last_runid, f.key_fields, f.fields, f.message
-    from found f
-    join "dv"."_exceptions" e
-      on md5(e.key_fields) = md5(f.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
-      and e.key_fields = f.key_fields and e.fields = f.fields and e.message = f.message and e._source_system = %(pipe)s),
-journalled as (
-    insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
-    from known where _last_runid is distinct from %(runid)s),
+    select e._id, e._last_runid, r.key_fields, r.fields, r.message
+    from rejected as r
+    join "dv"."_exceptions" as e
+        on md5(e.key_fields) = md5(r.key_fields)
+        and e.schema = %(schema)s and e.table_name = %(table)s and e._source_system = %(pipe)s
+        and e.mapping is not distinct from %(mapping)s::text
+        and e.key_fields = r.key_fields and e.fields = r.fields and e.message = r.message),
+journal as (
+insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+select %(runid)s, %(stage)s, %(pipe)s, %(exceptions_schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
+from known where _last_runid is distinct from %(runid)s),
 seen_again as (
-    update "dv"."_exceptions" e set _last_runid = %(runid)s
+    update "dv"."_exceptions" as e set _last_runid = %(runid)s
     from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
 insert into "dv"."_exceptions"
     (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, f.message, f.key_fields, f.fields
-from found f
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, r.message, r.key_fields, r.fields
+from rejected as r
 where not exists (
-    select from known where (known.key_fields, known.fields, known.message) = (f.key_fields, f.fields, f.message));
+    select from known where (known.key_fields, known.fields, known.message) = (r.key_fields, r.fields, r.message));
 
 -- see whether validations were removed
 select s.mapping from "sys".mapping_states s

@@ -162,17 +162,18 @@ known as (
     join "sor_billing"."_exceptions" as e
         on md5(e.key_fields) = md5(r.key_fields)
         and e.schema = %(schema)s and e.table_name = %(table)s and e._source_system = %(pipe)s
+        and e.mapping is not distinct from %(mapping)s::text
         and e.key_fields = r.key_fields and e.fields = r.fields and e.message = r.message),
 journal as (
-    insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
-    from known where _last_runid is distinct from %(runid)s),
+insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
+select %(runid)s, %(stage)s, %(pipe)s, %(exceptions_schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
+from known where _last_runid is distinct from %(runid)s),
 seen_again as (
     update "sor_billing"."_exceptions" as e set _last_runid = %(runid)s
     from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
 insert into "sor_billing"."_exceptions"
     (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, null, %(schema)s, %(table)s, r.message, r.key_fields, r.fields
+select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, r.message, r.key_fields, r.fields
 from rejected as r
 where not exists (
     select from known where (known.key_fields, known.fields, known.message) = (r.key_fields, r.fields, r.message));

@@ -215,14 +215,14 @@ analyze pg_temp."model_dm_fact_lab_result";
 
 -- note that the model was built  [dm.fact_lab_result]
 insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, '', %(schema)s, %(table)s, 0, noted.before
+select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, 0, noted.before
 from (
 select '{"@built": "by run"}'::jsonb
 ) as noted (before);
 
 -- note what rows are before they change  [dm.fact_lab_result]
 insert into "sys".journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, '', %(schema)s, %(table)s, 0, noted.before
+select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, 0, noted.before
 from (
 select to_jsonb(t)
 from "dm"."fact_lab_result" t

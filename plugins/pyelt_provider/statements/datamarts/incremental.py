@@ -12,6 +12,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.datamarts.inputs import query_of
 from pyelt_provider.statements.mappings.row_isolation import DATA_ERRORS
 from pyelt_provider.statements.sql.casts import comparable
+from pyelt_provider.statements.sql.journal import journal_parameters, journal_rows
 from pyelt_provider.statements.step import Count, Isolated, Program, Statement, one
 
 _LISTED, _BY_RUN = '"listed"', '"by run"'
@@ -119,13 +120,8 @@ def _note(model: DatamartModel, stage: Stage, run: Run, label: str, rows: str) -
     return Statement(
         label=label,
         mapping=str(model.table),
-        parameters=_build(model, stage, run.number),
-        sql=f"""
-insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, '', %(schema)s, %(table)s, 0, noted.before
-from (
-{rows}
-) as noted (before)""",
+        parameters=journal_parameters(stage, run, model.table),
+        sql=journal_rows(stage, f"0, noted.before\nfrom (\n{rows}\n) as noted (before)"),
     )
 
 

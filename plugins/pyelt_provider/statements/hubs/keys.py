@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyelt_provider.identifiers import TableName, quote, text_literal
+from pyelt_provider.identifiers import TableName, text_literal
 from pyelt_provider.model.domain import SatelliteKind
 from pyelt_provider.model.pipeline import Pipeline
 from pyelt_provider.planning.run import Run
@@ -12,6 +12,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.given_keys import claim_keys, note_given
 from pyelt_provider.statements.mappings.mapped_rows import MappedEntity
 from pyelt_provider.statements.mappings.row_collection import is_keys_only, winners
+from pyelt_provider.statements.sql.journal import journal_parameters, journal_rows
 from pyelt_provider.statements.step import Count, Program, Statement
 
 
@@ -137,16 +138,10 @@ def note_types(
     return Statement(
         label="note keys that get a more specific type",
         mapping=", ".join(entity.name for entity in entities),
-        parameters={
-            "runid": run.number,
-            "stage": stage.id,
-            "pipe": stage.pipe_name,
-            "schema": table.schema,
-            "table": table.name,
-        },
-        sql=f"""
-insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, found._id, jsonb_build_object('type', found.type)
+        parameters=journal_parameters(stage, run, table),
+        sql=journal_rows(
+            stage,
+            f"""found._id, jsonb_build_object('type', found.type)
 from (
     select h._id, h.type
     from {table.sql} as h
@@ -156,6 +151,7 @@ from (
     order by h.bk
     for no key update of h) as found
 """,
+        ),
     )
 
 

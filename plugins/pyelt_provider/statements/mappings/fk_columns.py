@@ -8,6 +8,7 @@ from pyelt_provider.identifiers import quote
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.sql.journal import journal_parameters, journal_rows
 from pyelt_provider.statements.step import Program, Statement
 
 
@@ -54,23 +55,17 @@ def _note(stage: Stage, run: Run, mapping: str, staging: StagingTable, column: s
     return Statement(
         label=f"note what {column} was",
         mapping=mapping,
-        parameters={
-            "runid": run.number,
-            "stage": stage.id,
-            "pipe": stage.pipe_name,
-            "schema": staging.schema,
-            "table": staging.name,
-            "column": column,
-        },
-        sql=f"""
-insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, t._id,
+        parameters={**journal_parameters(stage, run, staging.table), "column": column},
+        sql=journal_rows(
+            stage,
+            f"""t._id,
     jsonb_build_object(%(column)s::text, t.{quote(column)})
 from {staging.table.sql} as t
 join {given.rows} as r on {given.row} = t._id{given.where}
 join {given.joined}
 where t._runid <> %(runid)s and {given.differs(column)}
 """,
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.mapped_rows import Group, MappedEntity, Work
 from pyelt_provider.statements.mappings.rejection_limit import check_rejections
 from pyelt_provider.statements.mappings.sources import conditions_of
+from pyelt_provider.statements.sql.exceptions import exception_parameters, write_down_rejected
 from pyelt_provider.statements.step import Count, Program, Statement
 
 BLOCK_ROWS = 500
@@ -287,50 +288,21 @@ def record_exceptions(stage: Stage, run: Run, entity: MappedEntity) -> Statement
         label="write down rejected rows",
         mapping=entity.name,
         parameters={
-            "runid": run.number,
-            "stage": stage.id,
-            "pipe": stage.pipe_name,
-            "mapping": entity.name,
-            "schema": described.schema,
-            "table": described.name,
-            "exceptions_schema": exceptions.schema,
-            "exceptions": exceptions.name,
+            **exception_parameters(stage, run, exceptions, described, entity.name),
             "keys": keys,
             "others": [*_BOOKKEEPING, *([name for name, _ in entity.staging.fk_columns] if entity.staging else [])],
         },
-        sql=f"""
-with rejected as (
-    select x._row, x._message as message,
+        sql=write_down_rejected(
+            stage,
+            exceptions,
+            f"""select x._message as message,
         coalesce((select jsonb_object_agg(part.key, part.value) from jsonb_each(held.all_fields) as part
             where part.key = any(%(keys)s::text[])), '{{}}')::text as key_fields,
         jsonb_strip_nulls(held.all_fields - %(keys)s::text[] - %(others)s::text[] - '_pyelt_row')::text as fields
     from {entity.rejected} as x
     join {table} as s on {_identity(entity)} = x._row
-    cross join lateral (select to_jsonb(s) as all_fields) as held),
-known as (
-    select e._id, e._last_runid, r.key_fields, r.fields, r.message
-    from rejected as r
-    join {exceptions.sql} as e
-        on md5(e.key_fields) = md5(r.key_fields)
-        and e.schema = %(schema)s and e.table_name = %(table)s and e._source_system = %(pipe)s
-        and e.mapping = %(mapping)s
-        and e.key_fields = r.key_fields and e.fields = r.fields and e.message = r.message),
-journal as (
-    insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(exceptions_schema)s, %(exceptions)s, _id,
-        jsonb_build_object('_last_runid', _last_runid)
-    from known where _last_runid is distinct from %(runid)s),
-seen_again as (
-    update {exceptions.sql} as e set _last_runid = %(runid)s
-    from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
-insert into {exceptions.sql}
-    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s,
-    r.message, r.key_fields, r.fields
-from rejected as r
-where not exists (
-    select from known where (known.key_fields, known.fields, known.message) = (r.key_fields, r.fields, r.message))
-group by r.message, r.key_fields, r.fields
-order by min(r._row)
-""",
+    cross join lateral (select to_jsonb(s) as all_fields) as held
+    group by message, key_fields, fields
+    order by min(x._row)""",
+        ),
     )

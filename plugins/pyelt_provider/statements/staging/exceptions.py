@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pyelt_provider.identifiers import TableName, quote, quote_all
+from pyelt_provider.identifiers import TableName, quote_all
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.sql.exceptions import exception_parameters, write_down_rejected
 from pyelt_provider.statements.staging.columns import StagingColumns
 from pyelt_provider.statements.step import Program, Statement
 
@@ -31,38 +32,11 @@ def record_rejected(stage: Stage, run: Run, columns: StagingColumns, rejected: T
     yield Statement(
         label="write down rejected rows",
         parameters={
-            "runid": run.number,
-            "stage": stage.id,
-            "pipe": stage.pipe_name,
-            "schema": staging.schema,
-            "table": staging.name,
+            **exception_parameters(stage, run, exceptions, staging.table, None),
             "key": list(columns.key),
             "rest": list(columns.rest),
-            "exceptions": exceptions.name,
         },
-        sql=f"""
-with rejected as (
-    {rows}),
-known as (
-    select e._id, e._last_runid, r.key_fields, r.fields, r.message
-    from rejected as r
-    join {exceptions.sql} as e
-        on md5(e.key_fields) = md5(r.key_fields)
-        and e.schema = %(schema)s and e.table_name = %(table)s and e._source_system = %(pipe)s
-        and e.key_fields = r.key_fields and e.fields = r.fields and e.message = r.message),
-journal as (
-    insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
-    from known where _last_runid is distinct from %(runid)s),
-seen_again as (
-    update {exceptions.sql} as e set _last_runid = %(runid)s
-    from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
-insert into {exceptions.sql}
-    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, null, %(schema)s, %(table)s, r.message, r.key_fields, r.fields
-from rejected as r
-where not exists (
-    select from known where (known.key_fields, known.fields, known.message) = (r.key_fields, r.fields, r.message))""",
+        sql=write_down_rejected(stage, exceptions, rows),
     )
 
 

@@ -8,6 +8,7 @@ from pyelt_provider.identifiers import TableName, constraint_name, quote, quote_
 from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
+from pyelt_provider.statements.sql.journal import journal_parameters, journal_rows
 from pyelt_provider.statements.sql.row_hash import row_hash
 from pyelt_provider.statements.staging.rejection_messages import NULL_KEY, REPEATED_KEY
 from pyelt_provider.statements.step import Count, Program, Statement
@@ -73,21 +74,16 @@ def _journal(stage: Stage, run: Run, staging: StagingTable) -> Statement:
     return Statement(
         label="write down what these rows were",
         table=staging.table,
-        parameters={
-            "runid": run.number,
-            "stage": stage.id,
-            "pipe": stage.pipe_name,
-            "schema": staging.schema,
-            "table": staging.name,
-        },
-        sql=f"""
-insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, h._id,
+        parameters=journal_parameters(stage, run, staging.table),
+        sql=journal_rows(
+            stage,
+            f"""h._id,
     jsonb_build_object('_active', h._active, '_finish_date', h._finish_date, '_finish_runid', h._finish_runid,
         '_validation_msg', h._validation_msg, '_hash', h._hash)
 from {staging.table.sql} as h
 join {repeated_table(staging).sql} as r using (_id)
 where r.kind <> 'closed'""",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.mappings.deltas import digest
 from pyelt_provider.statements.sql.expressions import names_in
+from pyelt_provider.statements.sql.journal import journal_parameters, journal_rows
 from pyelt_provider.statements.staging.validation_isolation import careful_condition, prepare_careful_judging
 from pyelt_provider.statements.step import Count, Isolated, Program, Routine, Statement
 
@@ -180,20 +181,15 @@ def _journal(stage: Stage, run: Run, staging: StagingTable) -> Statement:
     return Statement(
         label="write down verdicts on earlier rows",
         table=staging.table,
-        parameters={
-            "runid": run.number,
-            "stage": stage.id,
-            "pipe": stage.pipe_name,
-            "schema": staging.schema,
-            "table": staging.name,
-        },
-        sql=f"""
-insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, h._id,
+        parameters=journal_parameters(stage, run, staging.table),
+        sql=journal_rows(
+            stage,
+            f"""h._id,
     jsonb_build_object('_valid', h._valid, '_validation_msg', h._validation_msg)
 from {staging.table.sql} as h
 join {verdict_table(staging).sql} as v using (_id)
 where h._runid <> %(runid)s""",
+        ),
     )
 
 

@@ -13,6 +13,8 @@ from pyelt_provider.planning.stages import Stage, TargetKind
 from pyelt_provider.statements.ddl.tables import TableSpec, vault_specs
 from pyelt_provider.statements.mappings.deltas import REMOVED, VALIDATIONS_OF, digest
 from pyelt_provider.statements.mappings.order import each_mapping
+from pyelt_provider.statements.sql.exceptions import exception_parameters, write_down_rejected
+from pyelt_provider.statements.sql.journal import journal_parameters, journal_rows
 from pyelt_provider.statements.step import Count, Program, Statement
 
 
@@ -182,22 +184,14 @@ def free_rows(stage: Stage, run: Run, spec: TableSpec, name: str) -> Statement:
         mapping=name,
         table=spec.table,
         count=Count.FREED,
-        parameters={
-            "runid": run.number,
-            "pipe": stage.pipe_name,
-            "stage": stage.id,
-            "schema": spec.table.schema,
-            "table": spec.table.name,
-        },
+        parameters=journal_parameters(stage, run, spec.table),
         sql=f"""
 with freed as materialized (
     select s.*, {_before(spec)} as pyelt_before
     from {spec.table.sql} s
     where not s._valid and s._source_system = %(pipe)s and {_marked_by_us(stage, spec)}
 ), journalled as (
-    insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, _id, pyelt_before
-    from freed
+{journal_rows(stage, "_id, pyelt_before from freed")}
 )
 update {spec.table.sql} t set _valid = true, _validation_msg = null
 from freed s
@@ -286,9 +280,7 @@ with judged as materialized (
     select * from judged
     where was_valid and message is not null{freed}
 ), journalled as (
-    insert into {quote(stage.pipeline.sys_schema)}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(table)s, row_id, before
-    from changed
+{journal_rows(stage, "row_id, before from changed")}
 )
 update {table.table.sql} t
 set _valid = changed.message is null, _validation_msg = changed.message
@@ -304,49 +296,20 @@ def record_marked(stage: Stage, run: Run, table: JudgedTable) -> Statement:
     identity = {"bk", *table.spec.primary_key}
     columns = [c.name for c in table.spec.columns if not c.name.startswith("_") and c.name not in identity]
     fields = ", ".join(f"'{name}', s.{quote(name)}" for name in columns)
-    exceptions, sys = TableName(table.table.schema, "_exceptions"), quote(stage.pipeline.sys_schema)
+    exceptions = TableName(table.table.schema, "_exceptions")
+    marked = f"""select distinct s._validation_msg as message, jsonb_build_object({key})::text as key_fields,
+        jsonb_build_object({fields})::text as fields
+    from {quote(stage.pipeline.sys_schema)}.journal j
+    join {table.table.sql} s on s._id = j.row_id{_same_row(table)}
+    where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
+      and not s._valid"""
     return Statement(
         label="record invalid rows",
         mapping=table.name,
         table=exceptions,
         count=Count.INSERTED,
-        parameters={
-            "runid": run.number,
-            "pipe": stage.pipe_name,
-            "stage": stage.id,
-            "mapping": table.name,
-            "schema": table.table.schema,
-            "table": table.table.name,
-            "exceptions": exceptions.name,
-        },
-        sql=f"""
-with found as (
-    select distinct s._validation_msg as message, jsonb_build_object({key})::text as key_fields,
-        jsonb_build_object({fields})::text as fields
-    from {sys}.journal j
-    join {table.table.sql} s on s._id = j.row_id{_same_row(table)}
-    where j.runid = %(runid)s and j.stage = %(stage)s and j.schemaname = %(schema)s and j.tablename = %(table)s
-      and not s._valid),
-known as (
-    select e._id, e._last_runid, f.key_fields, f.fields, f.message
-    from found f
-    join {exceptions.sql} e
-      on md5(e.key_fields) = md5(f.key_fields) and e.schema = %(schema)s and e.table_name = %(table)s
-      and e.key_fields = f.key_fields and e.fields = f.fields and e.message = f.message and e._source_system = %(pipe)s),
-journalled as (
-    insert into {sys}.journal (runid, stage, pipe, schemaname, tablename, row_id, before)
-    select %(runid)s, %(stage)s, %(pipe)s, %(schema)s, %(exceptions)s, _id, jsonb_build_object('_last_runid', _last_runid)
-    from known where _last_runid is distinct from %(runid)s),
-seen_again as (
-    update {exceptions.sql} e set _last_runid = %(runid)s
-    from known where e._id = known._id and known._last_runid is distinct from %(runid)s)
-insert into {exceptions.sql}
-    (_runid, _last_runid, _source_system, _stage, mapping, schema, table_name, message, key_fields, fields)
-select %(runid)s, %(runid)s, %(pipe)s, %(stage)s, %(mapping)s, %(schema)s, %(table)s, f.message, f.key_fields, f.fields
-from found f
-where not exists (
-    select from known where (known.key_fields, known.fields, known.message) = (f.key_fields, f.fields, f.message))
-""",
+        parameters=exception_parameters(stage, run, exceptions, table.table, table.name),
+        sql=write_down_rejected(stage, exceptions, marked),
     )
 
 
