@@ -13,7 +13,7 @@ State = dict[str, list[str]]
 
 TIMES = frozenset({"_insert_date", "_finish_date", "rundate", "finish_date", "finished", "date"})
 LEFT_OUT = frozenset({"_id", "id", "attempt", "load_order", "seconds"})
-PER_ATTEMPT = frozenset({"sys.attempts", "sys.steps"})
+PER_ATTEMPT = frozenset({"sys.attempts", "sys.steps", "sys.writes", "sys.horizons"})
 
 _TABLES = """
     select n.nspname || '.' || c.relname

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from databases import Database
-from datamarts.test_datamarts import DIM, DOMAIN, FACT, PIPE, patients
+from datamarts.test_datamarts import DIM, DOMAIN, FACT, PIPE, built, patients
 from loading import Loader
 from pyelt_provider.execution.rewinding import TakenBack, rewind
 from written_projects import loader
@@ -164,3 +164,26 @@ def test_a_row_of_before_that_fits_no_more_stays_and_stops_nothing(
     warehouse.execute("update sys.journal set before = before || '{\"size\": \"many\"}' where before ? 'size'")
     load.run(DAY_2, stages=["etl_dm"])
     assert warehouse.rows(FACTS) == AFTER_SECOND
+
+
+def test_a_warehouse_of_the_version_before_the_horizons_knows_what_was_seen_and_what_is_gone(
+    load: Loader, warehouse: Database, tmp_path: Path
+) -> None:
+    night(load, tmp_path, DAY_1, FIRST)
+    _forget_horizons(warehouse)
+    patients(tmp_path, FIRST)
+    assert built(load.run(DAY_2)["etl_dm"]) == []
+
+    patients(tmp_path, WRONG)
+    load.run(DAY_3)
+    patients(tmp_path, FIRST)
+    stages = [stage.id for stage in load.plan().stages]
+    load.run(DAY_3, stages=stages[: stages.index("etl_dm")])
+    _forget_horizons(warehouse)
+    load.run(date(2026, 1, 4))
+    assert load.rows(FACTS) == AFTER_FIRST
+    assert load.rows(OWN) == OWN_AFTER_FIRST
+
+
+def _forget_horizons(warehouse: Database) -> None:
+    warehouse.execute("drop table sys.writes, sys.horizons; comment on schema sys is 'PyELT bookkeeping, version 7'")

@@ -48,6 +48,15 @@ class StageOutcome:
         """Rows per table and count, as in ``{"sor_his.patient_hstage": {"inserted": 3}}``; zeros included."""
         return sum_numbers(self.steps)
 
+    @property
+    def written_tables(self) -> set[TableName]:
+        """The tables of which this attempt wrote, marked or took back rows."""
+        return {
+            step.table
+            for step in self.steps
+            if step.table and step.rows and step.count is not None and step.count.is_write
+        }
+
     def changed_rows(self, table: TableName) -> int:
         """Return how many rows of a table this attempt wrote, in whatever way."""
         writes = {

@@ -30,6 +30,7 @@ from pyelt_provider.planning.stages import Stage, StageKind
 from pyelt_provider.statements.programs import statements_for
 from pyelt_provider.statements.runs.locking import lock_stage
 from pyelt_provider.statements.runs.ordering import check_order
+from pyelt_provider.statements.sql.loads import LOAD_LOCK, let_loads_go
 from pyelt_provider.statements.staging.repeating import begin_again
 
 LOCK_PATIENCE = "2h"
@@ -211,10 +212,14 @@ def _record(connection: Any, stage: Stage, outcome: StageOutcome, finished: date
             ],
         )
         # A new row each time, so that load_order says when the stage was last committed.
-        cursor.execute(f"delete from {s}.stages where (runid, stage) = (%s, %s)", (outcome.run, outcome.stage))
+        cursor.execute("select pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (LOAD_LOCK,))
+        own = {"runid": outcome.run, "stage": outcome.stage}
+        of_it = "(stages.runid, stages.stage) = (%(runid)s, %(stage)s)"
+        cursor.execute(let_loads_go(stage.pipeline.sys_schema, of_it), own)
+        cursor.execute(f"delete from {s}.stages where {of_it}", own)
         cursor.execute(
             f"""insert into {s}.stages (runid, stage, pipe, kind, state, attempt, fingerprint, finished, seconds, numbers)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning load_order""",
             (
                 outcome.run,
                 outcome.stage,
@@ -227,6 +232,12 @@ def _record(connection: Any, stage: Stage, outcome: StageOutcome, finished: date
                 outcome.seconds,
                 json.dumps(outcome.numbers),
             ),
+        )
+        load_order = cursor.fetchone()[0]
+        execute_values(
+            cursor,
+            f"insert into {s}.writes (schemaname, tablename, load_order) values %s",
+            [(table.schema, table.name, load_order) for table in sorted(outcome.written_tables)],
         )
 
 

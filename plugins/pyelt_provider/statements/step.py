@@ -36,6 +36,11 @@ class Count(StrEnum):
     MARKED = "marked"
     REPAIRED = "repaired"
 
+    @property
+    def is_write(self) -> bool:
+        """True for rows that were written; the others were only looked at."""
+        return self not in (Count.READ, Count.WAITING, Count.UNKEYED, Count.DIFFERING)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:

@@ -1,13 +1,26 @@
+-- see the newest load
+select coalesce(max(load_order), 0) from "sys".stages;
+
+-- see whether a load is being committed
+select exists (
+select from pg_locks
+where locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0));
+
 -- see what changed since the model was built: dm.dim_patient
 with built as (
     select runid, stage, fingerprint from "sys".mapping_states
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
-seen as (
-    select * from "sys".positions where pipe = '' and mapping = %(mapping)s),
 lost as (
-    select seen.runid, seen.stage from seen
-    where sor_runid > 0 and not exists (
-        select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+    select seen.runid, seen.stage
+    from "sys".writes as wrote
+    cross join lateral (
+        select runid, stage from "sys".positions
+        where pipe = '' and mapping = %(mapping)s and (schemaname, tablename) = (wrote.schemaname, wrote.tablename)
+            and sor_runid = wrote.load_order
+        offset 0) as seen
+    where wrote.gone),
 own as (
     select runid, stage from "sys".stages
     where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
@@ -19,18 +32,29 @@ undone as (
     where id >= (select min(id) from builds join lost using (runid, stage))
         or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
-    select distinct wrote.schemaname, wrote.tablename, loaded.load_order
+    select unseen.*
+    from (
+    select wrote.schemaname, wrote.tablename, wrote.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
-    join "sys".steps wrote on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-    join "sys".stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        and loaded.attempt = wrote.attempt and loaded.state in ('done', 'failed')
-    where wrote.rows > 0 and wrote.count not in ('read', 'unkeyed', 'differing', 'waiting', 'rejected')
-      -- What the model's own stage wrote before it built the model has been seen.
-      and not exists (select from seen where seen.runid = wrote.runid and seen.stage = wrote.stage)
-      and not exists (
-        select from seen
-        where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
-          and seen.sor_runid = loaded.load_order))
+    cross join lateral (
+        select coalesce(max(load_order), 0) as load_order from "sys".horizons
+        where pipe = %(pipe)s and mapping = %(mapping)s
+            and (schemaname, tablename) = (reads.schemaname, reads.tablename)) as passed
+    join "sys".writes as wrote
+        on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+        and wrote.load_order > passed.load_order and not wrote.gone
+    where not exists (
+        select from "sys".positions as seen
+        where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+            and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+            and seen.sor_runid = wrote.load_order
+        offset 0)) as unseen
+    join "sys".stages as loaded using (load_order)
+    -- What the model's own stage wrote before it built the model has been seen.
+    where not exists (
+        select from "sys".positions as seen
+        where (seen.runid, seen.stage) = (loaded.runid, loaded.stage) and seen.pipe = '' and seen.mapping = %(mapping)s
+        offset 0))
 select (select fingerprint from built), exists (select from lost), exists (select from own),
     (select coalesce(array_agg(runid order by id desc), '{}') from undone),
     c.schemaname, c.tablename, c.load_order
@@ -119,16 +143,29 @@ on conflict do nothing;
 insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
 values ('', %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '');
 
+-- see the newest load
+select coalesce(max(load_order), 0) from "sys".stages;
+
+-- see whether a load is being committed
+select exists (
+select from pg_locks
+where locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0));
+
 -- see what changed since the model was built: dm.dim_practitioner
 with built as (
     select runid, stage, fingerprint from "sys".mapping_states
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
-seen as (
-    select * from "sys".positions where pipe = '' and mapping = %(mapping)s),
 lost as (
-    select seen.runid, seen.stage from seen
-    where sor_runid > 0 and not exists (
-        select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+    select seen.runid, seen.stage
+    from "sys".writes as wrote
+    cross join lateral (
+        select runid, stage from "sys".positions
+        where pipe = '' and mapping = %(mapping)s and (schemaname, tablename) = (wrote.schemaname, wrote.tablename)
+            and sor_runid = wrote.load_order
+        offset 0) as seen
+    where wrote.gone),
 own as (
     select runid, stage from "sys".stages
     where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
@@ -140,18 +177,29 @@ undone as (
     where id >= (select min(id) from builds join lost using (runid, stage))
         or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
-    select distinct wrote.schemaname, wrote.tablename, loaded.load_order
+    select unseen.*
+    from (
+    select wrote.schemaname, wrote.tablename, wrote.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
-    join "sys".steps wrote on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-    join "sys".stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        and loaded.attempt = wrote.attempt and loaded.state in ('done', 'failed')
-    where wrote.rows > 0 and wrote.count not in ('read', 'unkeyed', 'differing', 'waiting', 'rejected')
-      -- What the model's own stage wrote before it built the model has been seen.
-      and not exists (select from seen where seen.runid = wrote.runid and seen.stage = wrote.stage)
-      and not exists (
-        select from seen
-        where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
-          and seen.sor_runid = loaded.load_order))
+    cross join lateral (
+        select coalesce(max(load_order), 0) as load_order from "sys".horizons
+        where pipe = %(pipe)s and mapping = %(mapping)s
+            and (schemaname, tablename) = (reads.schemaname, reads.tablename)) as passed
+    join "sys".writes as wrote
+        on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+        and wrote.load_order > passed.load_order and not wrote.gone
+    where not exists (
+        select from "sys".positions as seen
+        where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+            and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+            and seen.sor_runid = wrote.load_order
+        offset 0)) as unseen
+    join "sys".stages as loaded using (load_order)
+    -- What the model's own stage wrote before it built the model has been seen.
+    where not exists (
+        select from "sys".positions as seen
+        where (seen.runid, seen.stage) = (loaded.runid, loaded.stage) and seen.pipe = '' and seen.mapping = %(mapping)s
+        offset 0))
 select (select fingerprint from built), exists (select from lost), exists (select from own),
     (select coalesce(array_agg(runid order by id desc), '{}') from undone),
     c.schemaname, c.tablename, c.load_order
@@ -232,16 +280,29 @@ on conflict do nothing;
 insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
 values ('', %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '');
 
+-- see the newest load
+select coalesce(max(load_order), 0) from "sys".stages;
+
+-- see whether a load is being committed
+select exists (
+select from pg_locks
+where locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0));
+
 -- see what changed since the model was built: dm.fact_lab_result
 with built as (
     select runid, stage, fingerprint from "sys".mapping_states
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
-seen as (
-    select * from "sys".positions where pipe = '' and mapping = %(mapping)s),
 lost as (
-    select seen.runid, seen.stage from seen
-    where sor_runid > 0 and not exists (
-        select from "sys".stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+    select seen.runid, seen.stage
+    from "sys".writes as wrote
+    cross join lateral (
+        select runid, stage from "sys".positions
+        where pipe = '' and mapping = %(mapping)s and (schemaname, tablename) = (wrote.schemaname, wrote.tablename)
+            and sor_runid = wrote.load_order
+        offset 0) as seen
+    where wrote.gone),
 own as (
     select runid, stage from "sys".stages
     where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
@@ -253,18 +314,29 @@ undone as (
     where id >= (select min(id) from builds join lost using (runid, stage))
         or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
-    select distinct wrote.schemaname, wrote.tablename, loaded.load_order
+    select unseen.*
+    from (
+    select wrote.schemaname, wrote.tablename, wrote.load_order
     from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
-    join "sys".steps wrote on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-    join "sys".stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        and loaded.attempt = wrote.attempt and loaded.state in ('done', 'failed')
-    where wrote.rows > 0 and wrote.count not in ('read', 'unkeyed', 'differing', 'waiting', 'rejected')
-      -- What the model's own stage wrote before it built the model has been seen.
-      and not exists (select from seen where seen.runid = wrote.runid and seen.stage = wrote.stage)
-      and not exists (
-        select from seen
-        where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
-          and seen.sor_runid = loaded.load_order))
+    cross join lateral (
+        select coalesce(max(load_order), 0) as load_order from "sys".horizons
+        where pipe = %(pipe)s and mapping = %(mapping)s
+            and (schemaname, tablename) = (reads.schemaname, reads.tablename)) as passed
+    join "sys".writes as wrote
+        on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+        and wrote.load_order > passed.load_order and not wrote.gone
+    where not exists (
+        select from "sys".positions as seen
+        where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+            and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+            and seen.sor_runid = wrote.load_order
+        offset 0)) as unseen
+    join "sys".stages as loaded using (load_order)
+    -- What the model's own stage wrote before it built the model has been seen.
+    where not exists (
+        select from "sys".positions as seen
+        where (seen.runid, seen.stage) = (loaded.runid, loaded.stage) and seen.pipe = '' and seen.mapping = %(mapping)s
+        offset 0))
 select (select fingerprint from built), exists (select from lost), exists (select from own),
     (select coalesce(array_agg(runid order by id desc), '{}') from undone),
     c.schemaname, c.tablename, c.load_order

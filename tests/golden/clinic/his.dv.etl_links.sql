@@ -37,22 +37,40 @@ left join lateral (
     where pipe = %(pipe)s and mapping = %(mapping)s
     order by id desc limit 1) as state on true;
 
+-- see the newest load
+select coalesce(max(load_order), 0) from "sys".stages;
+
+-- see whether a load is being committed
+select exists (
+select from pg_locks
+where locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0));
+
 -- see which tables it reads have changed  [care_track_hstage -> CareTrackClinic]
+with unseen as materialized (
+    select wrote.schemaname, wrote.tablename, wrote.load_order
+    from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
+    cross join lateral (
+        select coalesce(max(load_order), 0) as load_order from "sys".horizons
+        where pipe = %(pipe)s and mapping = %(mapping)s
+            and (schemaname, tablename) = (reads.schemaname, reads.tablename)) as passed
+    join "sys".writes as wrote
+        on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
+        and wrote.load_order > passed.load_order and not wrote.gone
+    where not exists (
+        select from "sys".positions as seen
+        where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+            and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+            and seen.sor_runid = -wrote.load_order
+        offset 0))
 select reads.schemaname, reads.tablename,
     exists (
         select from "sys".steps wrote
         where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename),
     array(
-        select distinct -loaded.load_order::numeric
-        from "sys".steps wrote
-        join "sys".stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-            and wrote.rows > 0 and wrote.count = any(%(writing)s)
-            and not exists (
-                select from "sys".positions seen
-                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
-                    and seen.schemaname = reads.schemaname and seen.tablename = reads.tablename
-                    and seen.sor_runid = -loaded.load_order)
+        select -unseen.load_order::numeric from unseen
+        where (unseen.schemaname, unseen.tablename) = (reads.schemaname, reads.tablename)
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename);
 

@@ -14,6 +14,7 @@ from pyelt_provider.planning.fingerprint import fingerprint
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.expressions import names_in
+from pyelt_provider.statements.sql.loads import move_horizons, see_horizon, unseen_writes
 from pyelt_provider.statements.step import Program, Routine, Statement
 from pyelt_provider.statements.vault.views import vault_views
 
@@ -79,7 +80,7 @@ class Freshness:
     `gone` says that something that it has seen was taken back or loaded again, `again` that the stage itself is done
     again in its run. `undo` are the runs whose builds of an incremental model are to be taken back for these reasons,
     the newest first: all since the first that saw what is gone, or the one of this run when it is the newest. `pending`
-    are the loads to remember.
+    are the loads to remember, `horizon` the load order up to which the model has seen all of them (0: unknown).
     """
 
     new: bool
@@ -88,16 +89,19 @@ class Freshness:
     again: bool
     undo: tuple[Decimal, ...]
     pending: tuple[tuple[TableName, object], ...]
+    horizon: int
 
 
 def freshness(model: DatamartModel, tables: tuple[TableName, ...], stage: Stage, run: Run) -> Routine[Freshness]:
-    """Ask the bookkeeping what wrote to the `tables` behind a model since it was last built; one statement."""
+    """Ask the bookkeeping what wrote to the `tables` behind a model since it was last built; a few small statements."""
     s = quote(stage.pipeline.sys_schema)
+    horizon = yield from see_horizon(stage)
     result = yield Statement(
         label="see what changed since the model was built",
         table=model.table,
         fetch=True,
         parameters={
+            "pipe": "",
             "mapping": str(model.table),
             "schemas": [table.schema for table in tables],
             "tables": [table.name for table in tables],
@@ -111,12 +115,15 @@ def freshness(model: DatamartModel, tables: tuple[TableName, ...], stage: Stage,
 with built as (
     select runid, stage, fingerprint from {s}.mapping_states
     where pipe = '' and mapping = %(mapping)s order by id desc limit 1),
-seen as (
-    select * from {s}.positions where pipe = '' and mapping = %(mapping)s),
 lost as (
-    select seen.runid, seen.stage from seen
-    where sor_runid > 0 and not exists (
-        select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))),
+    select seen.runid, seen.stage
+    from {s}.writes as wrote
+    cross join lateral (
+        select runid, stage from {s}.positions
+        where pipe = '' and mapping = %(mapping)s and (schemaname, tablename) = (wrote.schemaname, wrote.tablename)
+            and sor_runid = wrote.load_order
+        offset 0) as seen
+    where wrote.gone),
 own as (
     select runid, stage from {s}.stages
     where (runid, stage) = (%(runid)s, %(stage)s) and state = 'done'),
@@ -128,18 +135,14 @@ undone as (
     where id >= (select min(id) from builds join lost using (runid, stage))
         or newest and exists (select from own where (own.runid, own.stage) = (builds.runid, builds.stage))),
 changes as (
-    select distinct wrote.schemaname, wrote.tablename, loaded.load_order
-    from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
-    join {s}.steps wrote on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-    join {s}.stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        and loaded.attempt = wrote.attempt and loaded.state in ('done', 'failed')
-    where wrote.rows > 0 and wrote.count not in ('read', 'unkeyed', 'differing', 'waiting', 'rejected')
-      -- What the model's own stage wrote before it built the model has been seen.
-      and not exists (select from seen where seen.runid = wrote.runid and seen.stage = wrote.stage)
-      and not exists (
-        select from seen
-        where seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
-          and seen.sor_runid = loaded.load_order))
+    select unseen.*
+    from ({unseen_writes(stage.pipeline.sys_schema, "wrote.load_order")}) as unseen
+    join {s}.stages as loaded using (load_order)
+    -- What the model's own stage wrote before it built the model has been seen.
+    where not exists (
+        select from {s}.positions as seen
+        where (seen.runid, seen.stage) = (loaded.runid, loaded.stage) and seen.pipe = '' and seen.mapping = %(mapping)s
+        offset 0))
 select (select fingerprint from built), exists (select from lost), exists (select from own),
     (select coalesce(array_agg(runid order by id desc), '{{}}') from undone),
     c.schemaname, c.tablename, c.load_order
@@ -156,6 +159,7 @@ order by c.load_order""",
         again=bool(again),
         undo=tuple(Decimal(str(number)) for number in undo),
         pending=tuple((TableName(str(schema), str(table)), load) for schema, table, load in changes),
+        horizon=horizon,
     )
 
 
@@ -167,9 +171,9 @@ def remember_build(model: DatamartModel, stage: Stage, run: Run, fresh: Freshnes
             label="forget loads that are gone",
             parameters={"mapping": str(model.table)},
             sql=f"""
-delete from {s}.positions seen
-where pipe = '' and mapping = %(mapping)s and sor_runid > 0 and not exists (
-    select from {s}.stages kept where kept.load_order = seen.sor_runid and kept.state in ('done', 'failed'))""",
+delete from {s}.positions as seen using {s}.writes as wrote
+where wrote.gone and seen.pipe = '' and seen.mapping = %(mapping)s
+    and (seen.schemaname, seen.tablename, seen.sor_runid) = (wrote.schemaname, wrote.tablename, wrote.load_order)""",
         )
     yield Statement(
         label="remember what the model has seen",
@@ -188,6 +192,20 @@ select '', %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s,
 from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
 on conflict do nothing""",
     )
+    if fresh.pending:
+        yield Statement(
+            label="pass over them from now on",
+            parameters={
+                "pipe": "",
+                "mapping": str(model.table),
+                "runid": run.number,
+                "stage": stage.id,
+                "schemas": [table.schema for table, _ in fresh.pending],
+                "tables": [table.name for table, _ in fresh.pending],
+                "horizon": fresh.horizon,
+            },
+            sql=move_horizons(stage.pipeline.sys_schema),
+        )
     if fresh.new:
         digest = model_fingerprint(model, stage.pipeline)
         yield Statement(

@@ -11,6 +11,7 @@ from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.datamarts.incremental import take_back_build
 from pyelt_provider.statements.datamarts.load import fill_anew
 from pyelt_provider.statements.datamarts.shape import shape_of
+from pyelt_provider.statements.sql.loads import let_loads_go
 from pyelt_provider.statements.step import Isolated, Program, Routine, Statement
 
 
@@ -34,10 +35,13 @@ def take_back_models(stage: Stage, runs: Sequence[Decimal]) -> Program:
             if filled.error is not None:
                 continue
         yield from _forget(model, stage, builds)
+    sys, known = stage.pipeline.sys_schema, {"stage": stage.id, "runs": list(runs)}
+    of_them = "stages.stage = %(stage)s and stages.runid = any(%(runs)s)"
+    yield Statement(label="let these builds be gone", parameters=known, sql=let_loads_go(sys, of_them))
     yield Statement(
         label="mark the datamarts as to do",
-        sql=f"update {quote(stage.pipeline.sys_schema)}.stages set state = 'to do' where stage = %(stage)s and runid = any(%(runs)s)",
-        parameters={"stage": stage.id, "runs": list(runs)},
+        parameters=known,
+        sql=f"update {quote(sys)}.stages set state = 'to do' where {of_them}",
     )
 
 
@@ -77,7 +81,11 @@ def _fill(model: DatamartModel) -> Program:
 
 def _forget(model: DatamartModel, stage: Stage, builds: Sequence[Decimal]) -> Program:
     """Forget what these builds have seen, so that the next run looks at what is left of it."""
-    for label, table in (("take back positions", "positions"), ("take back the model's state", "mapping_states")):
+    for label, table in (
+        ("take back positions", "positions"),
+        ("take back what was passed over", "horizons"),
+        ("take back the model's state", "mapping_states"),
+    ):
         yield Statement(
             label=label,
             parameters={"mapping": str(model.table), "stage": stage.id, "runs": list(builds)},

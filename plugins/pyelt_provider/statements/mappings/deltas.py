@@ -19,21 +19,8 @@ from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.expressions import names_in
-from pyelt_provider.statements.step import Count, Program, Routine, Statement
-
-_WRITING = (
-    Count.INSERTED,
-    Count.CHANGED,
-    Count.CLOSED,
-    Count.DELETED,
-    Count.RETURNED,
-    Count.MARKED,
-    Count.REJECTED,
-    Count.FREED,
-    Count.TAKEN_BACK,
-)
-"""Counts of rows that were written; the others say what was only looked at."""
-
+from pyelt_provider.statements.sql.loads import move_horizons, see_horizon, unseen_writes
+from pyelt_provider.statements.step import Program, Routine, Statement
 
 REMOVED = "removed"
 """The fingerprint of a mapping that is not in the config any more."""
@@ -61,15 +48,17 @@ class PastFilter:
 class Delta:
     """What a mapping has not looked at: everything (`full`), or the staging rows that the runs `runids` touched.
 
-    `pending` are the loads to be remembered once the mapping has looked. `has_rejected` says that rows of the mapping
-    wait to be judged again. `new_state` says that the mapping is new or was changed since it was loaded. `others_went`
-    says that mappings of the stage were removed from the config since: what only they gave has to go. `past_filters` are
-    the filters that the mapping had before its present one, `filter`, the oldest first.
+    `pending` are the loads to be remembered once the mapping has looked, `horizon` what it has seen all loads of then.
+    `has_rejected` says that rows of the mapping wait to be judged again. `new_state` says that the mapping is new or
+    was changed since it was loaded. `others_went` says that mappings of the stage were removed from the config since:
+    what only they gave has to go. `past_filters` are the filters that the mapping had before its present one, `filter`,
+    the oldest first.
     """
 
     full: bool
     runids: tuple[Decimal, ...] = ()
     pending: tuple[Load, ...] = ()
+    horizon: int = 0
     has_rejected: bool = False
     new_state: bool = False
     others_went: bool = False
@@ -108,7 +97,7 @@ def digest(*texts: str) -> str:
 def mapping_delta(
     stage: Stage, run: Run, mapping: str, source: MappingSource, fingerprint: str, key_fingerprint: str
 ) -> Routine[Delta]:
-    """Return what the mapping (its name) has to look at in this run; one tiny statement, a second one with `reads`.
+    """Return what the mapping (its name) has to look at in this run; one tiny statement, three more with `reads`.
 
     Everything, when the mapping is new or its fingerprint changed, when it reads a join, a view or a query without
     saying what that `reads`, or when one of those tables was written since. Else the loads of its staging table that
@@ -126,7 +115,9 @@ def mapping_delta(
         )
     pending = tuple(Load(_staging(stage, source).table, load) for load in loads) if source.staging else ()
     full = known != fingerprint or bool(others_went) or not (source.is_incremental or source.reads)
+    horizon = 0
     if source.reads:
+        horizon = yield from see_horizon(stage)
         result = yield read_changes(stage, mapping, source)
         for schema, table, is_known, orders in result.rows:
             changes = cast(list[Decimal], orders)
@@ -136,6 +127,7 @@ def mapping_delta(
         full=full,
         runids=loads,
         pending=pending,
+        horizon=horizon,
         has_rejected=bool(has_rejected),
         new_state=known != fingerprint or known_key != key_fingerprint,
         others_went=bool(others_went),
@@ -161,6 +153,8 @@ def record_position(
     """Remember that the mapping has looked at `delta`, and what the mapping looked like when that is new."""
     if delta.pending:
         yield add_positions(stage, run, mapping, delta)
+    if delta.horizon and any(load.number < 0 for load in delta.pending):
+        yield _pass_over(stage, run, mapping, delta)
     if delta.new_state:
         yield add_mapping_state(stage, run, mapping, delta, fingerprint, key_fingerprint)
 
@@ -316,7 +310,6 @@ def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement
         "mapping": mapping,
         "schemas": [table.schema for table in reads],
         "tables": [table.name for table in reads],
-        "writing": [count.value for count in _WRITING],
     }
     return Statement(
         label="see which tables it reads have changed",
@@ -325,21 +318,14 @@ def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement
         assumed=tuple((table.schema, table.name, True, []) for table in reads),
         parameters=parameters,
         sql=f"""
+with unseen as materialized ({unseen_writes(stage.pipeline.sys_schema, "-wrote.load_order")})
 select reads.schemaname, reads.tablename,
     exists (
         select from {sys}.steps wrote
         where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename),
     array(
-        select distinct -loaded.load_order::numeric
-        from {sys}.steps wrote
-        join {sys}.stages loaded on loaded.runid = wrote.runid and loaded.stage = wrote.stage
-        where wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-            and wrote.rows > 0 and wrote.count = any(%(writing)s)
-            and not exists (
-                select from {sys}.positions seen
-                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
-                    and seen.schemaname = reads.schemaname and seen.tablename = reads.tablename
-                    and seen.sor_runid = -loaded.load_order)
+        select -unseen.load_order::numeric from unseen
+        where (unseen.schemaname, unseen.tablename) = (reads.schemaname, reads.tablename)
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
 """,
@@ -366,6 +352,24 @@ select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(ru
 from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
 on conflict do nothing
 """,
+    )
+
+
+def _pass_over(stage: Stage, run: Run, mapping: str, delta: Delta) -> Statement:
+    tables = sorted({load.table for load in delta.pending if load.number < 0})
+    return Statement(
+        label="pass over them from now on",
+        mapping=mapping,
+        parameters={
+            "pipe": stage.pipe_name,
+            "mapping": mapping,
+            "runid": run.number,
+            "stage": stage.id,
+            "schemas": [table.schema for table in tables],
+            "tables": [table.name for table in tables],
+            "horizon": delta.horizon,
+        },
+        sql=move_horizons(stage.pipeline.sys_schema),
     )
 
 

@@ -5,9 +5,10 @@ Append or journal only: nothing here overwrites what an earlier run knew, so tha
 
 from __future__ import annotations
 
-from pyelt_provider.identifiers import quote
+from pyelt_provider.identifiers import quote, text_literal
+from pyelt_provider.statements.step import Count
 
-SYS_VERSION = 7
+SYS_VERSION = 8
 
 
 def create_bookkeeping(sys_schema: str) -> str:
@@ -45,6 +46,7 @@ create table if not exists {s}.stages (
     numbers jsonb not null default '{{}}',
     primary key (runid, stage));
 create index if not exists stages_pipe on {s}.stages (pipe, kind, load_order);
+create index if not exists stages_load_order on {s}.stages (load_order);
 
 -- Written over a second connection while a stage works, so it is seen at once and survives a rollback.
 create table if not exists {s}.attempts (
@@ -69,6 +71,33 @@ create table if not exists {s}.positions (
     sor_runid numeric not null, runid numeric not null, stage text not null,
     primary key (pipe, mapping, schemaname, tablename, sor_runid));
 create index if not exists positions_run on {s}.positions (runid, stage);
+
+-- Which load (load_order of its stage) wrote rows of which table; gone: it was taken back, or done again, since.
+create table if not exists {s}.writes (
+    schemaname text not null, tablename text not null, load_order bigint not null, gone boolean not null default false,
+    primary key (schemaname, tablename, load_order));
+create index if not exists writes_load on {s}.writes (load_order);
+create index if not exists writes_gone on {s}.writes (load_order) where gone;
+
+-- A mapping or model has seen every load of the table up to load_order, since that run; what came later is in positions.
+create table if not exists {s}.horizons (
+    pipe text not null, mapping text not null, schemaname text not null, tablename text not null,
+    load_order bigint not null, runid numeric not null, stage text not null,
+    primary key (pipe, mapping, schemaname, tablename, load_order));
+create index if not exists horizons_run on {s}.horizons (runid, stage);
+
+-- An older version looked these up in steps each time.
+insert into {s}.writes (schemaname, tablename, load_order)
+select distinct steps.schemaname, steps.tablename, stages.load_order
+from {s}.steps join {s}.stages using (runid, stage, attempt)
+where steps.rows > 0 and steps.tablename is not null and steps.count not in ({_looked_at()})
+on conflict do nothing;
+insert into {s}.writes (schemaname, tablename, load_order, gone)
+select distinct schemaname, tablename, sor_runid::bigint, true
+from {s}.positions
+where pipe = '' and sor_runid > 0
+    and not exists (select from {s}.stages where load_order = sor_runid and state in ('done', 'failed'))
+on conflict (schemaname, tablename, load_order) do update set gone = true;
 
 -- What a mapping looked like when it was loaded; a new row only when it changed. The newest (id) counts.
 create table if not exists {s}.mapping_states (
@@ -164,3 +193,7 @@ create table if not exists {s}.mails (
     runid numeric not null, kind text not null, outcome text not null, date timestamp not null,
     primary key (runid, kind, outcome));
 """
+
+
+def _looked_at() -> str:
+    return ", ".join(text_literal(count.value) for count in Count if not count.is_write)

@@ -17,6 +17,7 @@ from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage, StageKind, Target, TargetKind
 from pyelt_provider.statements.mappings.heirs import take_back_keys
 from pyelt_provider.statements.runs.locking import LOADING
+from pyelt_provider.statements.sql.loads import let_loads_go
 from pyelt_provider.statements.step import Count, Program, Statement
 
 
@@ -134,6 +135,14 @@ def _take_back_one(stage: Stage, run: Run) -> Program:
         (
             "take back resolved references",
             f"update {s}.waiting_references set resolved_runid = null where resolved_runid = %(runid)s and stage = %(stage)s",
+        ),
+        (
+            "take back what was passed over",
+            f"delete from {s}.horizons where (runid, stage, pipe) = (%(runid)s, %(stage)s, %(pipe)s)",
+        ),
+        (
+            "let its load be gone",
+            let_loads_go(stage.pipeline.sys_schema, "(stages.runid, stages.stage) = (%(runid)s, %(stage)s)"),
         ),
         (
             "mark the stage as to do",

@@ -60,9 +60,10 @@ def _count_new(stage: Stage, run: Run, columns: StagingColumns, rejected: TableN
         },
         sql=f"""
 with last_load as materialized (
-    select max(w.runid) as runid from {sys}.steps as w join {sys}.stages as d using (runid, stage)
+    select w.runid from {sys}.steps as w join {sys}.stages as d using (runid, stage)
     where w.schemaname = %(schema)s and w.tablename = %(table)s and w.stage = %(stage)s and w.runid < %(runid)s
-        and d.state <> 'to do'),
+        and d.state <> 'to do'
+    order by w.runid desc limit 1),
 rejected as materialized (
     {rejected_rows(columns, rejected, "union all")})
 select r.message, count(*)
