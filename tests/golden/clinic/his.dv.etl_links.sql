@@ -55,9 +55,10 @@ with unseen as materialized (
         select coalesce(max(load_order), 0) as load_order from "sys".horizons
         where pipe = %(pipe)s and mapping = %(mapping)s
             and (schemaname, tablename) = (reads.schemaname, reads.tablename)) as passed
-    join "sys".writes as wrote
-        on wrote.schemaname = reads.schemaname and wrote.tablename = reads.tablename
-        and wrote.load_order > passed.load_order and not wrote.gone
+    cross join lateral (
+        select schemaname, tablename, load_order from "sys".writes
+        where (schemaname, tablename) = (reads.schemaname, reads.tablename) and load_order > passed.load_order and not gone
+        offset 0) as wrote
     where not exists (
         select from "sys".positions as seen
         where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
