@@ -238,11 +238,11 @@ class Rounds:
     def state(self) -> State:
         """All that does not depend on who was first: of a row that several pipes deliver, that is luck."""
         with contextlib.closing(psycopg2.connect(self._warehouse)) as connection:
-            state = state_of(connection, scratch=False)
+            state = state_of(connection, scratch=False, bookkeeping=False)
         return {
             name: sorted(map(_without_luck, rows)) if name.endswith(("_hub", "_link")) else rows
             for name, rows in state.items()
-            if name[:4] != "sys." and name != "attempts"
+            if name != "attempts"
         }
 
 

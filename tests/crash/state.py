@@ -53,15 +53,16 @@ _OWN = (
 )
 
 
-def state_of(connection: Connection, *, scratch: bool = True) -> State:
+def state_of(connection: Connection, *, scratch: bool = True, bookkeeping: bool = True) -> State:
     """Return the rows of each table as sorted texts, and the shape of all objects under the name ``shape``.
 
-    Without `scratch`, unlogged tables are left out: a server that crashed has emptied them.
+    Without `scratch`, unlogged tables are left out: a server that crashed has emptied them. Without `bookkeeping`, those
+    of `sys` are.
     """
     with connection.cursor() as cursor:
         cursor.execute("set local timezone = 'UTC'")
         cursor.execute(_TABLES.replace("\\_%'", "\\_%%'"), {"scratch": scratch})
-        names = [name for (name,) in cursor.fetchall()]
+        names = [name for (name,) in cursor.fetchall() if bookkeeping or not name.startswith("sys.")]
         queries = [f"""select '{name}', to_jsonb(t)::text from {_quoted(name)} t""" for name in names]
         cursor.execute(" union all ".join(queries) or "select 1 where false")
         tables: dict[str, list[Row]] = {name: [] for name in names}

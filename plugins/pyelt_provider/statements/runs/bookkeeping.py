@@ -56,6 +56,7 @@ create table if not exists {s}.attempts (
     started timestamp not null, ended timestamp, state text not null check (state in ('running', 'done', 'failed')),
     doing text, error text,
     primary key (runid, stage, attempt));
+create index if not exists attempts_running on {s}.attempts (runid, stage) where state = 'running';
 
 -- Seconds and rows per statement, committed with the data of the attempt.
 create table if not exists {s}.steps (
