@@ -69,7 +69,7 @@ def test_what_was_written_long_ago_is_not_looked_at_again(warehouse: Database, t
         read.append({table: rows - before.get(table, 0) for table, rows in _read(warehouse).items()})
 
     early, late = read[EARLY], read[-1]
-    assert 0 < late["writes"]
+    assert late["writes"] > 0
     for table in ("writes", "horizons", "steps", "attempts", "mapping_states"):
         assert late[table] <= early[table], table
     # Each mapping looks which of its pipe's loads it has seen, each stage whether a later run was there: a row for each of
