@@ -24,6 +24,8 @@ from pyelt_provider.statements.step import Program, Routine, Statement
 
 REMOVED = "removed"
 """The fingerprint of a mapping that is not in the config any more."""
+_NOTICED = "(-wrote.load_order - 0.5)"
+"""As what it stands in positions that a load that was seen is gone."""
 VALIDATIONS_OF = "validations of "
 """What the names of vault validations begin with, where they stand beside mappings."""
 
@@ -298,9 +300,10 @@ from (
 
 
 def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement:
-    """A row per table of `reads`: whether we ever wrote it, and the load orders of the stages that did so unseen.
+    """A row per table of `reads`: whether we ever wrote it, and the loads that did so unseen, or that were seen and are gone.
 
-    They are negative, so that none of them is taken for the run id of a staging load.
+    A load is its negative load order, so that none is taken for the run id of a staging load; that it is gone is a number
+    of its own, which is remembered as well.
     """
     sys = quote(stage.pipeline.sys_schema)
     own = _staging(stage, source).table if source.staging else None
@@ -326,10 +329,23 @@ select reads.schemaname, reads.tablename,
     array(
         select -unseen.load_order::numeric from unseen
         where (unseen.schemaname, unseen.tablename) = (reads.schemaname, reads.tablename)
+        union all
+        select {_NOTICED} from {sys}.writes as wrote
+        where (wrote.schemaname, wrote.tablename) = (reads.schemaname, reads.tablename) and wrote.gone
+            and {_stands_in_positions(sys, "-wrote.load_order")} and not {_stands_in_positions(sys, _NOTICED)}
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
 """,
     )
+
+
+def _stands_in_positions(sys: str, number: str) -> str:
+    return f"""exists (
+                select from {sys}.positions as seen
+                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+                    and (seen.schemaname, seen.tablename) = (wrote.schemaname, wrote.tablename)
+                    and seen.sor_runid = {number}
+                offset 0)"""
 
 
 def add_positions(stage: Stage, run: Run, mapping: str, delta: Delta) -> Statement:

@@ -78,7 +78,7 @@ create table if not exists {s}.writes (
     schemaname text not null, tablename text not null, load_order bigint not null, gone boolean not null default false,
     primary key (schemaname, tablename, load_order));
 create index if not exists writes_load on {s}.writes (load_order);
-create index if not exists writes_gone on {s}.writes (load_order) where gone;
+create index if not exists writes_gone on {s}.writes (schemaname, tablename, load_order) where gone;
 
 -- A mapping or model has seen every load of the table up to load_order, since that run; what came later is in positions.
 create table if not exists {s}.horizons (
