@@ -61,7 +61,9 @@ def load_with_a_late_start(stack: SoakStack) -> list[str]:
     hospital = LiveHospital(stack, "late_start", told_at_once(10, 2))
     hospital.let(1, **BY_HAND)
     hospital.create_backfill(0, 1, "--max-active-runs", "2")
-    late = psutil.Process(hospital.wait(lambda: hospital.process_of(0, "prepare"), "the first task of night 0 runs"))
+    # It runs for less than a second.
+    process = hospital.wait(lambda: hospital.process_of(0, "prepare"), "the first task of night 0 runs", pause=0.01)
+    late = psutil.Process(process)
     late.suspend()
     try:
         hospital.wait(

@@ -76,12 +76,14 @@ class LiveHospital:
             lambda: self.stack.nights_with_success(self.name) >= set(range(night + 1)), f"night {night} is loaded"
         )
 
-    def wait(self, done: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
-        """Wait until `done` gives something that is true, and return it."""
+    def wait(
+        self, done: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS, *, pause: float = 0.2
+    ) -> Any:
+        """Wait until `done`, which is asked again after each `pause`, gives something that is true, and return it."""
         deadline = time.monotonic() + patience
         while not (found := done()):
             assert time.monotonic() < deadline, f"waited in vain until {what}; runs are {self.runs()}"
-            time.sleep(0.2)
+            time.sleep(pause)
         return found
 
     def runs(self) -> dict[int, str]:
@@ -184,10 +186,11 @@ class LiveHospital:
 
     def process_of(self, night: int, task_id: str) -> int | None:
         """The number of the process in which a task runs; None when it does not run."""
-        if night not in self._runs():
-            return None
-        query = "select pid from task_instance where (dag_id, run_id, task_id, state) = (%s, %s, %s, 'running')"
-        found = self.stack.metadata(query, self.name, self.run_id(night), task_id)
+        query = (
+            "select pid from task_instance join dag_run using (dag_id, run_id) where dag_id = %s and task_id = %s "
+            "and task_instance.state = 'running' and logical_date = %s"
+        )
+        found = self.stack.metadata(query, self.name, task_id, day_of(night))
         return int(found[0][0]) if found and found[0][0] else None
 
     def _runs(self) -> dict[int, tuple[str, str]]:
