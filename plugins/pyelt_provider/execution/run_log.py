@@ -47,12 +47,17 @@ class RunLog:
 
     def ensure_tables(self) -> None:
         """Make or extend the bookkeeping tables; one look at the catalogue when they are there already."""
-        if self._value("select obj_description(to_regnamespace(%(s)s), 'pg_namespace')", s=self._sys) == _mark():
+        if self._are_there():
             return
         with self._transaction() as cursor:
             cursor.execute("select pg_advisory_xact_lock(hashtextextended('pyelt: ddl', 0))")
+            if self._are_there():  # somebody else made them meanwhile, and loads: their locks would meet ours
+                return
             cursor.execute(create_bookkeeping(self._sys_name), {})
             cursor.execute(f"comment on schema {self._sys} is '{_mark()}'")
+
+    def _are_there(self) -> bool:
+        return self._value("select obj_description(to_regnamespace(%(s)s), 'pg_namespace')", s=self._sys) == _mark()
 
     def run_number(self, key: RunKey, day: date, now: datetime, *, debug: bool) -> Decimal:
         """Return the run id that is bound to this DAG run, giving out the next one when it has none.
