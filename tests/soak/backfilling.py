@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import psutil
@@ -60,11 +61,13 @@ def load_with_a_late_start(stack: SoakStack) -> list[str]:
     """Load two nights at a time, of which the first one's first task hangs before it says a word to the warehouse."""
     hospital = LiveHospital(stack, "late_start", told_at_once(10, 2))
     hospital.let(1, **BY_HAND)
-    hospital.create_backfill(0, 1, "--max-active-runs", "2")
-    # It runs for less than a second.
-    process = hospital.wait(lambda: hospital.process_of(0, "prepare"), "the first task of night 0 runs", pause=0.01)
-    late = psutil.Process(process)
-    late.suspend()
+    # It runs for less than a second, perhaps before the command has ended that asked for it.
+    with ThreadPoolExecutor() as beside:
+        asked = beside.submit(hospital.create_backfill, 0, 1, "--max-active-runs", "2")
+        process = hospital.wait(lambda: hospital.process_of(0, "prepare"), "the first task of night 0 runs", pause=0.01)
+        late = psutil.Process(process)
+        late.suspend()
+        asked.result()
     try:
         hospital.wait(
             lambda: hospital.task(1, "his.sor.etl_sor")[0] in ("up_for_reschedule", "success"), "night 1 comes"
