@@ -76,16 +76,16 @@ select reads.schemaname, reads.tablename,
         select (-wrote.load_order - 0.5) from "sys".writes as wrote
         where (wrote.schemaname, wrote.tablename) = (reads.schemaname, reads.tablename) and wrote.gone
             and exists (
-                select from "sys".positions as seen
-                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
-                    and (seen.schemaname, seen.tablename) = (wrote.schemaname, wrote.tablename)
-                    and seen.sor_runid = -wrote.load_order
-                offset 0) and not exists (
-                select from "sys".positions as seen
-                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
-                    and (seen.schemaname, seen.tablename) = (wrote.schemaname, wrote.tablename)
-                    and seen.sor_runid = (-wrote.load_order - 0.5)
-                offset 0)
+        select from "sys".positions as seen
+        where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+            and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+            and seen.sor_runid = -wrote.load_order
+        offset 0) and not exists (
+        select from "sys".positions as seen
+        where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
+            and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
+            and seen.sor_runid = (-wrote.load_order - 0.5)
+        offset 0)
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename);
 

@@ -14,7 +14,7 @@ from pyelt_provider.planning.fingerprint import fingerprint
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.expressions import names_in
-from pyelt_provider.statements.sql.loads import move_horizons, see_horizon, unseen_writes
+from pyelt_provider.statements.sql.loads import pass_over, see_horizon, unseen_writes
 from pyelt_provider.statements.step import Program, Routine, Statement
 from pyelt_provider.statements.vault.views import vault_views
 
@@ -192,20 +192,8 @@ select '', %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s,
 from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
 on conflict do nothing""",
     )
-    if fresh.pending:
-        yield Statement(
-            label="pass over them from now on",
-            parameters={
-                "pipe": "",
-                "mapping": str(model.table),
-                "runid": run.number,
-                "stage": stage.id,
-                "schemas": [table.schema for table, _ in fresh.pending],
-                "tables": [table.name for table, _ in fresh.pending],
-                "horizon": fresh.horizon,
-            },
-            sql=move_horizons(stage.pipeline.sys_schema),
-        )
+    if fresh.pending and fresh.horizon:
+        yield pass_over(stage, run, str(model.table), (table for table, _ in fresh.pending), fresh.horizon)
     if fresh.new:
         digest = model_fingerprint(model, stage.pipeline)
         yield Statement(

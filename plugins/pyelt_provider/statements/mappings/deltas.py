@@ -19,7 +19,7 @@ from pyelt_provider.model.staging import StagingTable
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.expressions import names_in
-from pyelt_provider.statements.sql.loads import move_horizons, see_horizon, unseen_writes
+from pyelt_provider.statements.sql.loads import pass_over, see_horizon, seen_as, unseen_writes
 from pyelt_provider.statements.step import Program, Routine, Statement
 
 REMOVED = "removed"
@@ -155,8 +155,9 @@ def record_position(
     """Remember that the mapping has looked at `delta`, and what the mapping looked like when that is new."""
     if delta.pending:
         yield add_positions(stage, run, mapping, delta)
-    if delta.horizon and any(load.number < 0 for load in delta.pending):
-        yield _pass_over(stage, run, mapping, delta)
+    others = [load.table for load in delta.pending if load.number < 0]
+    if others and delta.horizon:
+        yield pass_over(stage, run, mapping, others, delta.horizon)
     if delta.new_state:
         yield add_mapping_state(stage, run, mapping, delta, fingerprint, key_fingerprint)
 
@@ -305,7 +306,8 @@ def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement
     A load is its negative load order, so that none is taken for the run id of a staging load; that it is gone is a number
     of its own, which is remembered as well.
     """
-    sys = quote(stage.pipeline.sys_schema)
+    sys_schema = stage.pipeline.sys_schema
+    sys = quote(sys_schema)
     own = _staging(stage, source).table if source.staging else None
     reads = [table for table in source.reads if table != own]
     parameters: Mapping[str, object] = {
@@ -321,7 +323,7 @@ def read_changes(stage: Stage, mapping: str, source: MappingSource) -> Statement
         assumed=tuple((table.schema, table.name, True, []) for table in reads),
         parameters=parameters,
         sql=f"""
-with unseen as materialized ({unseen_writes(stage.pipeline.sys_schema, "-wrote.load_order")})
+with unseen as materialized ({unseen_writes(sys_schema, "-wrote.load_order")})
 select reads.schemaname, reads.tablename,
     exists (
         select from {sys}.steps wrote
@@ -332,20 +334,11 @@ select reads.schemaname, reads.tablename,
         union all
         select {_NOTICED} from {sys}.writes as wrote
         where (wrote.schemaname, wrote.tablename) = (reads.schemaname, reads.tablename) and wrote.gone
-            and {_stands_in_positions(sys, "-wrote.load_order")} and not {_stands_in_positions(sys, _NOTICED)}
+            and {seen_as(sys_schema, "-wrote.load_order")} and not {seen_as(sys_schema, _NOTICED)}
         order by 1)
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as reads (schemaname, tablename)
 """,
     )
-
-
-def _stands_in_positions(sys: str, number: str) -> str:
-    return f"""exists (
-                select from {sys}.positions as seen
-                where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
-                    and (seen.schemaname, seen.tablename) = (wrote.schemaname, wrote.tablename)
-                    and seen.sor_runid = {number}
-                offset 0)"""
 
 
 def add_positions(stage: Stage, run: Run, mapping: str, delta: Delta) -> Statement:
@@ -368,24 +361,6 @@ select %(pipe)s, %(mapping)s, load.schemaname, load.tablename, load.number, %(ru
 from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
 on conflict do nothing
 """,
-    )
-
-
-def _pass_over(stage: Stage, run: Run, mapping: str, delta: Delta) -> Statement:
-    tables = sorted({load.table for load in delta.pending if load.number < 0})
-    return Statement(
-        label="pass over them from now on",
-        mapping=mapping,
-        parameters={
-            "pipe": stage.pipe_name,
-            "mapping": mapping,
-            "runid": run.number,
-            "stage": stage.id,
-            "schemas": [table.schema for table in tables],
-            "tables": [table.name for table in tables],
-            "horizon": delta.horizon,
-        },
-        sql=move_horizons(stage.pipeline.sys_schema),
     )
 
 

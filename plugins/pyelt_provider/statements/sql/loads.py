@@ -6,7 +6,10 @@ What was seen is therefore noted load by load (`positions`), and below a horizon
 
 from __future__ import annotations
 
-from pyelt_provider.identifiers import quote
+from collections.abc import Iterable
+
+from pyelt_provider.identifiers import TableName, quote
+from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.step import Routine, Statement
 
@@ -59,25 +62,43 @@ def unseen_writes(sys_schema: str, seen_number: str) -> str:
         select schemaname, tablename, load_order from {s}.writes
         where (schemaname, tablename) = (reads.schemaname, reads.tablename) and load_order > passed.load_order and not gone
         offset 0) as wrote
-    where not exists (
-        select from {s}.positions as seen
+    where not {seen_as(sys_schema, seen_number)}"""
+
+
+def seen_as(sys_schema: str, number: str) -> str:
+    """Return the condition that a load that ``wrote`` stands in `positions` as `number`; looked up by index, one by one."""
+    return f"""exists (
+        select from {quote(sys_schema)}.positions as seen
         where seen.pipe = %(pipe)s and seen.mapping = %(mapping)s
             and seen.schemaname = wrote.schemaname and seen.tablename = wrote.tablename
-            and seen.sor_runid = {seen_number}
+            and seen.sor_runid = {number}
         offset 0)"""
 
 
-def move_horizons(sys_schema: str) -> str:
-    """Return the insert that moves the horizon of the tables `schemas` and `tables` to the load order `horizon`.
+def pass_over(stage: Stage, run: Run, mapping: str, tables: Iterable[TableName], horizon: int) -> Statement:
+    """Move the mapping's or model's horizon of the tables to a load order that is known (not 0).
 
     It remembers the run and the stage, with which it is taken back.
     """
-    return f"""
-insert into {quote(sys_schema)}.horizons (pipe, mapping, schemaname, tablename, load_order, runid, stage)
-select distinct %(pipe)s, %(mapping)s, passed.schemaname, passed.tablename, %(horizon)s::bigint, %(runid)s, %(stage)s
+    passed = sorted(set(tables))
+    return Statement(
+        label="pass over them from now on",
+        mapping=mapping,
+        parameters={
+            "pipe": stage.pipe_name,
+            "mapping": mapping,
+            "runid": run.number,
+            "stage": stage.id,
+            "schemas": [table.schema for table in passed],
+            "tables": [table.name for table in passed],
+            "horizon": horizon,
+        },
+        sql=f"""
+insert into {quote(stage.pipeline.sys_schema)}.horizons (pipe, mapping, schemaname, tablename, load_order, runid, stage)
+select %(pipe)s, %(mapping)s, passed.schemaname, passed.tablename, %(horizon)s, %(runid)s, %(stage)s
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as passed (schemaname, tablename)
-where %(horizon)s > 0
-on conflict do nothing"""
+on conflict do nothing""",
+    )
 
 
 def let_loads_go(sys_schema: str, stages: str) -> str:
