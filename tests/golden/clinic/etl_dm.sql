@@ -144,16 +144,6 @@ on conflict do nothing;
 insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
 values ('', %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '');
 
--- see the newest load
-select coalesce(max(load_order), 0) from "sys".stages;
-
--- see whether a load is being committed
-select exists (
-select from pg_locks
-where locktype = 'advisory' and objsubid = 1
-    and database = (select oid from pg_database where datname = current_database())
-    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0));
-
 -- see what changed since the model was built: dm.dim_practitioner
 with built as (
     select runid, stage, fingerprint from "sys".mapping_states
@@ -281,16 +271,6 @@ on conflict do nothing;
 -- remember what the model looks like
 insert into "sys".mapping_states (pipe, mapping, runid, stage, fingerprint, key_fingerprint)
 values ('', %(mapping)s, %(runid)s, %(stage)s, %(fingerprint)s, '');
-
--- see the newest load
-select coalesce(max(load_order), 0) from "sys".stages;
-
--- see whether a load is being committed
-select exists (
-select from pg_locks
-where locktype = 'advisory' and objsubid = 1
-    and database = (select oid from pg_database where datname = current_database())
-    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0));
 
 -- see what changed since the model was built: dm.fact_lab_result
 with built as (

@@ -14,7 +14,7 @@ from pyelt_provider.planning.fingerprint import fingerprint
 from pyelt_provider.planning.run import Run
 from pyelt_provider.planning.stages import Stage
 from pyelt_provider.statements.sql.expressions import names_in
-from pyelt_provider.statements.sql.loads import pass_over, see_horizon, unseen_writes
+from pyelt_provider.statements.sql.loads import pass_over, unseen_writes
 from pyelt_provider.statements.step import Program, Routine, Statement
 from pyelt_provider.statements.vault.views import vault_views
 
@@ -80,7 +80,7 @@ class Freshness:
     `gone` says that something that it has seen was taken back or loaded again, `again` that the stage itself is done
     again in its run. `undo` are the runs whose builds of an incremental model are to be taken back for these reasons,
     the newest first: all since the first that saw what is gone, or the one of this run when it is the newest. `pending`
-    are the loads to remember, `horizon` the load order up to which the model has seen all of them (0: unknown).
+    are the loads to remember.
     """
 
     new: bool
@@ -89,13 +89,11 @@ class Freshness:
     again: bool
     undo: tuple[Decimal, ...]
     pending: tuple[tuple[TableName, object], ...]
-    horizon: int
 
 
 def freshness(model: DatamartModel, tables: tuple[TableName, ...], stage: Stage, run: Run) -> Routine[Freshness]:
-    """Ask the bookkeeping what wrote to the `tables` behind a model since it was last built; a few small statements."""
+    """Ask the bookkeeping what wrote to the `tables` behind a model since it was last built; one statement."""
     s = quote(stage.pipeline.sys_schema)
-    horizon = yield from see_horizon(stage)
     result = yield Statement(
         label="see what changed since the model was built",
         table=model.table,
@@ -159,12 +157,11 @@ order by c.load_order""",
         again=bool(again),
         undo=tuple(Decimal(str(number)) for number in undo),
         pending=tuple((TableName(str(schema), str(table)), load) for schema, table, load in changes),
-        horizon=horizon,
     )
 
 
-def remember_build(model: DatamartModel, stage: Stage, run: Run, fresh: Freshness) -> Program:
-    """Remember which loads the model has seen, and what it looked like."""
+def remember_build(model: DatamartModel, stage: Stage, run: Run, fresh: Freshness, horizon: int) -> Program:
+    """Remember which loads the model has seen, all of them up to the load order `horizon` (0: unknown), and what it looked like."""
     s = quote(stage.pipeline.sys_schema)
     if fresh.gone:
         yield Statement(
@@ -192,8 +189,8 @@ select '', %(mapping)s, load.schemaname, load.tablename, load.number, %(runid)s,
 from unnest(%(schemas)s::text[], %(tables)s::text[], %(loads)s::numeric[]) as load (schemaname, tablename, number)
 on conflict do nothing""",
     )
-    if fresh.pending and fresh.horizon:
-        yield pass_over(stage, run, str(model.table), (table for table, _ in fresh.pending), fresh.horizon)
+    if fresh.pending and horizon:
+        yield pass_over(stage, run, str(model.table), (table for table, _ in fresh.pending), horizon)
     if fresh.new:
         digest = model_fingerprint(model, stage.pipeline)
         yield Statement(

@@ -21,6 +21,7 @@ from pyelt_provider.statements.datamarts.shape import shape_of
 from pyelt_provider.statements.ddl.bulk import drop_for_bulk, restore_after_bulk
 from pyelt_provider.statements.ddl.tables import TableSpec
 from pyelt_provider.statements.mappings.order import each_mapping
+from pyelt_provider.statements.sql.loads import see_horizon
 from pyelt_provider.statements.step import Count, Isolated, Program, Statement
 
 
@@ -35,15 +36,21 @@ def etl_dm(stage: Stage, run: Run) -> Program:
     written: set[TableName] = set()
     views = views_of(stage.pipeline)
     together = {model.table: model.reads for model in stage.datamarts}
+    horizon = yield from see_horizon(stage)
     units = (
-        (str(model.table), _build(model, tables_behind(model, views, together), stage, run, written))
+        (str(model.table), _build(model, tables_behind(model, views, together), stage, run, written, horizon))
         for model in stage.datamarts
     )
     yield from each_mapping(units, stage.pipeline.on_errors)
 
 
 def _build(
-    model: DatamartModel, behind: tuple[TableName, ...], stage: Stage, run: Run, written: set[TableName]
+    model: DatamartModel,
+    behind: tuple[TableName, ...],
+    stage: Stage,
+    run: Run,
+    written: set[TableName],
+    horizon: int,
 ) -> Program:
     if model.materialization is Materialization.VIEW:
         return
@@ -60,7 +67,7 @@ def _build(
         case _:
             assert_never(model.materialization)
     written.add(model.table)
-    yield from remember_build(model, stage, run, fresh)
+    yield from remember_build(model, stage, run, fresh, horizon)
 
 
 def fill_anew(model: DatamartModel, columns: tuple[str, ...]) -> Program:
